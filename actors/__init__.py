@@ -1,0 +1,81 @@
+"""Actors: private state, reached only through a mailbox."""
+
+from ._actor import Actor, Context
+from ._ask import Reply
+from ._cell import KILL_GRACE, UNSUPERVISED, Cell, Parent, State
+from ._dead_letters import DeadLetter, DeadLetters, Undelivered
+from ._errors import (
+    ActorCrashed,
+    ActorError,
+    ActorNotAlive,
+    AskCycle,
+    AskTimeout,
+    Decline,
+    MailboxFull,
+    NameTaken,
+    SendTimeout,
+    StartError,
+)
+from ._exit import (
+    Crashed,
+    Declined,
+    ExitReason,
+    GaveUp,
+    Killed,
+    Normal,
+    Shutdown,
+    StartFailed,
+    error_of,
+    is_abnormal,
+)
+from ._mailbox import Mailbox, MailboxOptions, MailboxStatistics, Overflow
+from ._ref import ActorRef, Down, Monitor, Request
+from ._registry import Registry
+from ._runtime import Runtime, run_actors
+from ._timers import Timer
+
+__all__ = [
+    "KILL_GRACE",
+    "UNSUPERVISED",
+    "Actor",
+    "ActorCrashed",
+    "ActorError",
+    "ActorNotAlive",
+    "ActorRef",
+    "AskCycle",
+    "AskTimeout",
+    "Cell",
+    "Context",
+    "Crashed",
+    "DeadLetter",
+    "DeadLetters",
+    "Decline",
+    "Declined",
+    "Down",
+    "ExitReason",
+    "GaveUp",
+    "Killed",
+    "Mailbox",
+    "MailboxFull",
+    "MailboxOptions",
+    "MailboxStatistics",
+    "Monitor",
+    "NameTaken",
+    "Normal",
+    "Overflow",
+    "Parent",
+    "Registry",
+    "Reply",
+    "Request",
+    "Runtime",
+    "SendTimeout",
+    "Shutdown",
+    "StartError",
+    "StartFailed",
+    "State",
+    "Timer",
+    "Undelivered",
+    "error_of",
+    "is_abnormal",
+    "run_actors",
+]

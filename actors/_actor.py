@@ -1,0 +1,183 @@
+"""What a user writes: an actor, and what it can ask of its surroundings."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable
+from typing import Any, ClassVar, Generic, Protocol, TypeVar, TypeVarTuple, final
+
+from ._ask import Reply
+from ._exit import ExitReason, Normal
+from ._mailbox import Mailbox
+from ._ref import ActorRef
+from ._runtime import Runtime
+from ._timers import Timer
+
+M = TypeVar("M")
+Ts = TypeVarTuple("Ts")
+
+
+class Host(Protocol):
+    """What a context needs of the cell."""
+
+    incarnation: int
+    mailbox: Mailbox[Any]
+    runtime: Runtime
+
+    @property
+    def ref(self) -> ActorRef[Any]:
+        """The actor's ref."""
+        ...
+
+    def request_stop(self, reason: ExitReason) -> None:
+        """Stop after the message in flight."""
+        ...
+
+    def defer_reply(self) -> Reply:
+        """Take the answer of the message in flight into one's own hands."""
+        ...
+
+    def start_task(
+        self, function: Callable[..., Awaitable[object]], args: tuple[Any, ...]
+    ) -> None:
+        """Start a task that ends with the incarnation."""
+        ...
+
+    def set_timer(self, delay: float, message: object, interval: float | None) -> Timer:
+        """Tell the actor *message* after *delay* seconds."""
+        ...
+
+    def bind_to(self, ref: ActorRef[Any]) -> None:
+        """Stop with the reason of *ref* when that ends."""
+        ...
+
+
+@final
+class Context(Generic[M]):
+    """The actor's view of its surroundings, as ``self.context``.
+
+    One per incarnation.
+    """
+
+    __slots__ = ("_host",)
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+
+    @property
+    def ref(self) -> ActorRef[M]:
+        """The actor's own ref, the same for every incarnation."""
+        return self._host.ref
+
+    @property
+    def path(self) -> str:
+        """Where the actor stands in the tree."""
+        return self._host.ref.path
+
+    @property
+    def mailbox(self) -> Mailbox[M]:
+        """The actor's own mailbox, to look at: how much waits, say."""
+        return self._host.mailbox
+
+    @property
+    def runtime(self) -> Runtime:
+        """Clock, tasks and dead letters of the system; for those who supervise."""
+        return self._host.runtime
+
+    @property
+    def incarnation(self) -> int:
+        """How often the actor was started: 1 the first time."""
+        return self._host.incarnation
+
+    def stop(self, reason: ExitReason | None = None) -> None:
+        """End this actor after the message in flight; `Normal` by default."""
+        self._host.request_stop(Normal() if reason is None else reason)
+
+    def defer_reply(self) -> Reply:
+        """Answer the message in flight later; what ``receive`` returns is unused.
+
+        If the message was told and not asked, the reply is one nobody wants.
+        """
+        return self._host.defer_reply()
+
+    def start_soon(
+        self, function: Callable[[*Ts], Awaitable[object]], *args: *Ts
+    ) -> None:
+        """Run ``function(*args)`` beside the actor, as part of it.
+
+        It is cancelled when this incarnation ends, after the last message and
+        before ``stopped``.  An exception that leaves it crashes the actor.
+        Asks made in it are not part of the actor's own waiting, so they cannot
+        close a cycle.
+        """
+        self._host.start_task(function, args)
+
+    def send_after(self, seconds: float, message: M) -> Timer:
+        """Tell this actor *message* in *seconds*.
+
+        It dies with the incarnation, also if it is in the mailbox already.  A
+        full mailbox turns it into a dead letter.
+        """
+        return self._host.set_timer(seconds, message, None)
+
+    def send_every(self, seconds: float, message: M) -> Timer:
+        """Tell this actor *message* every *seconds*, first after *seconds*.
+
+        A tick is skipped while the one before it still waits, so that a slow
+        actor does not collect them.
+        """
+        return self._host.set_timer(seconds, message, seconds)
+
+    def bind_to(self, ref: ActorRef[Any]) -> None:
+        """End this actor when that one has ended: a monitor and a stop.
+
+        The actor ends with the other's reason.
+        """
+        self._host.bind_to(ref)
+
+
+class Actor(Generic[M]):
+    """Private state, reached only through a mailbox.
+
+    Subclass it and write ``receive``.  One message is handled at a time, each to
+    its end; an exception ends the incarnation and its supervisor decides what
+    comes next.  ``M`` is the type of the messages; an actor that monitors
+    others has `Down` among them.
+    """
+
+    stop_grace: ClassVar[float] = math.inf
+    """Seconds that the message in flight may still take once a stop was asked
+    for; then its handler is cancelled and `stopped` runs.  Infinite by default:
+    the deadline of whoever stops the actor holds anyhow."""
+
+    context: Context[M]
+    """Set before `started`; not there yet in ``__init__``."""
+
+    async def started(self) -> None:
+        """Prepare; the first message waits until this returns.
+
+        Whoever starts the actor waits for it.  An exception is a failed start.
+        Raise `Decline` to say that the actor is not needed.
+        """
+
+    def receive(self, message: M) -> object:
+        """Take one message.  Write it ``async def`` or plain ``def``.
+
+        What it returns is the answer if the message was asked, else unused.  A
+        plain function must not block; it is the faster form.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not define receive")
+
+    async def stopped(self, reason: ExitReason) -> None:
+        """Clean up; called once for each incarnation that started.
+
+        Not called when the actor was killed.  An exception here becomes the
+        reason, unless the actor had crashed already.
+        """
+
+    def killed(self) -> None:
+        """The actor is being killed: let go of what does not end by itself.
+
+        Called in place, at most once; must not wait.  For actors that have
+        others below them.
+        """

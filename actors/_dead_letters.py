@@ -1,0 +1,115 @@
+"""Where every message goes that was accepted and will never be handled.
+
+Nothing is lost silently: each is counted by reason, the latest are kept to be
+looked at, and whoever listens is told.
+"""
+
+from __future__ import annotations
+
+import enum
+import logging
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import final
+
+_log = logging.getLogger("greenroom.dead_letters")
+
+
+class Undelivered(enum.Enum):
+    """Why a message became a dead letter."""
+
+    CRASHED = "crashed"
+    """It was in flight when its actor crashed."""
+    CANCELLED = "cancelled"
+    """It was in flight when its actor was killed or ran out of its grace."""
+    STOPPED = "stopped"
+    """Its actor ended before reaching it."""
+    RESTARTED = "restarted"
+    """Its actor restarted, and drops what waits when it does."""
+    OVERFLOW = "overflow"
+    """The policy of the full mailbox dropped it, or another in its favour."""
+    EXPIRED = "expired"
+    """An ask whose deadline passed, or whose asker left, before its turn."""
+    NO_RECIPIENT = "no_recipient"
+    """Nobody has that name, or is in that group any longer."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """One message that was not handled.
+
+    Attributes:
+        message: The message.
+        recipient: Path of the actor it was for.
+        why: The reason.
+        sender: Path of the actor that sent it, where that is known.
+        error: The exception behind it, if there is one.
+    """
+
+    message: object
+    recipient: str
+    why: Undelivered
+    sender: str | None = None
+    error: BaseException | None = None
+
+
+@final
+class DeadLetters:
+    """The dead letters of one system.
+
+    Args:
+        keep: How many of the latest are kept.  They hold on to their messages.
+    """
+
+    __slots__ = ("_counts", "_latest", "_listeners")
+
+    def __init__(self, keep: int = 100) -> None:
+        self._latest: deque[DeadLetter] = deque(maxlen=keep)
+        self._counts: Counter[Undelivered] = Counter()
+        self._listeners: list[Callable[[DeadLetter], None]] = []
+
+    def publish(self, letter: DeadLetter) -> None:
+        """Count and keep *letter*, and tell the listeners."""
+        self._counts[letter.why] += 1
+        self._latest.append(letter)
+        for listener in tuple(self._listeners):
+            try:
+                listener(letter)
+            except Exception:
+                # A listener is an observer: its fault must not become the
+                # fault of the actor whose message this was.
+                _log.exception("a dead-letter listener raised")
+
+    def listen(self, listener: Callable[[DeadLetter], None]) -> Callable[[], None]:
+        """Call *listener*, in place, with every letter from now on.
+
+        It must not wait.  An exception it raises is logged.
+
+        Returns:
+            A function that ends this; calling it again does nothing.
+        """
+        self._listeners.append(listener)
+
+        def forget() -> None:
+            if listener in self._listeners:
+                self._listeners.remove(listener)
+
+        return forget
+
+    @property
+    def latest(self) -> tuple[DeadLetter, ...]:
+        """The latest letters, oldest first."""
+        return tuple(self._latest)
+
+    @property
+    def counts(self) -> Mapping[Undelivered, int]:
+        """How many there were, by reason."""
+        return MappingProxyType(dict(self._counts))
+
+    @property
+    def total(self) -> int:
+        """How many there were."""
+        return self._counts.total()

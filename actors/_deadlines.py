@@ -1,0 +1,88 @@
+"""Everything that ends by the clock, in one heap swept by one task.
+
+A timeout scope around every ask costs as much again as the ask.  An entry here
+costs a push; one that was settled in time stays in the heap until it comes up
+or until the settled outnumber the rest, and is then thrown out.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import math
+from collections.abc import Callable
+from typing import Protocol, final
+
+import anyio
+
+from ._parking import Parker
+
+_COMPACT_AT = 1024
+
+
+class Expiring(Protocol):
+    """Something that ends at its deadline unless it is done before."""
+
+    deadline: float
+    done: bool
+
+    def expire(self) -> None:
+        """The deadline has come.  Must not raise and must not wait."""
+        ...
+
+
+@final
+class Deadlines:
+    """The heap, and the task that sweeps it."""
+
+    __slots__ = ("_compact_at", "_heap", "_next", "_now", "_parker", "_seq", "parked")
+
+    def __init__(self, now: Callable[[], float], parker: Parker) -> None:
+        self._now = now
+        self._parker = parker
+        # The sequence number breaks ties in the order of addition.
+        self._heap: list[tuple[float, int, Expiring]] = []
+        self._seq = itertools.count()
+        # When the sweeper will wake by itself.
+        self._next = math.inf
+        self._compact_at = _COMPACT_AT
+        self.parked: object | None = None
+
+    def add(self, entry: Expiring) -> None:
+        """Call ``entry.expire()`` at its deadline, unless it is done by then."""
+        if entry.deadline == math.inf:
+            return
+        heapq.heappush(self._heap, (entry.deadline, next(self._seq), entry))
+        if entry.deadline < self._next and self.parked is not None:
+            self._parker.unpark(self)
+        if len(self._heap) > self._compact_at:
+            self._compact()
+
+    def _compact(self) -> None:
+        live = [item for item in self._heap if not item[2].done]
+        heapq.heapify(live)
+        self._heap = live
+        # At least twice what is live, so that the cost per entry is constant.
+        self._compact_at = max(_COMPACT_AT, 2 * len(live))
+
+    def _sweep(self) -> float:
+        heap = self._heap
+        now = self._now()
+        while heap and (heap[0][2].done or heap[0][0] <= now):
+            entry = heapq.heappop(heap)[2]
+            if not entry.done:
+                entry.expire()
+                # It may have added, and so replaced the heap.
+                heap = self._heap
+        return heap[0][0] if heap else math.inf
+
+    async def run(self) -> None:
+        """Sweep until cancelled."""
+        while True:
+            self._next = self._sweep()
+            # Both an early wake-up and the clock end this wait.
+            with anyio.move_on_at(self._next):
+                await self._parker.park(self)
+
+    def __len__(self) -> int:
+        return len(self._heap)

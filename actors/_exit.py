@@ -1,0 +1,96 @@
+"""How an actor ended, and the news of it.
+
+A supervisor judges an ending by one question only: was it abnormal?  Unlike in
+OTP, a supervisor that gave up, or a child that could not start, counts as
+abnormal, so that a dead subtree is never taken for one that has finished.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class Normal:
+    """The actor had nothing more to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shutdown:
+    """The actor was asked to end.
+
+    Attributes:
+        info: Whatever the one who asked wants to be read, for example why.
+    """
+
+    info: object = None
+
+
+@dataclass(frozen=True, slots=True)
+class Declined:
+    """The actor raised `Decline` while it started."""
+
+
+@dataclass(frozen=True, slots=True)
+class Killed:
+    """The actor was cancelled: by ``kill``, at its deadline, or from outside."""
+
+
+@dataclass(frozen=True, slots=True)
+class Crashed:
+    """An exception left the actor's code.
+
+    Attributes:
+        error: That exception; of a group with one leaf, the leaf.
+    """
+
+    error: BaseException
+
+
+@dataclass(frozen=True, slots=True)
+class StartFailed:
+    """The actor's factory or its ``started`` raised, or took too long."""
+
+    error: BaseException
+
+
+@dataclass(frozen=True, slots=True)
+class GaveUp:
+    """A supervisor's children failed more often than it allows.
+
+    Attributes:
+        child: Path of the child whose failure was one too many.
+        error: The failure itself.
+    """
+
+    child: str
+    error: BaseException | None
+
+
+ExitReason: TypeAlias = (
+    Normal | Shutdown | Declined | Killed | Crashed | StartFailed | GaveUp
+)
+
+
+def is_abnormal(reason: ExitReason) -> bool:
+    """Whether *reason* is a failure, which a transient child is restarted after."""
+    return not isinstance(reason, Normal | Shutdown | Declined)
+
+
+def error_of(reason: ExitReason) -> BaseException | None:
+    """The exception behind *reason*, if there is one."""
+    if isinstance(reason, Crashed | StartFailed | GaveUp):
+        return reason.error
+    return None
+
+
+def sole_leaf(error: BaseException) -> BaseException:
+    """*error*, or its only leaf if it is a group with one.
+
+    Task groups wrap even a single exception; a policy that asks "was it a
+    ValueError?" must not have to know that.
+    """
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error

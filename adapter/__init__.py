@@ -1,0 +1,1 @@
+"""Adapter: the only folder that knows what a web server is."""

@@ -1,0 +1,5 @@
+"""Every figure of the README comes from a command in this package.
+
+* ``python -m benchmarks.adapter``: a hypercorn server of each kind under load.
+* ``python -m benchmarks.actors``: what one message, ask or actor costs.
+"""

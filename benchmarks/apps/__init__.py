@@ -1,0 +1,1 @@
+"""The servers under test: each the program its users would write."""

@@ -1,0 +1,1 @@
+"""What all server measurements share: the machine, a server, its load, a report."""

@@ -1,0 +1,315 @@
+"""A chat: rooms, names, who is here, who is typing, the last lines, and its page.
+
+    python examples/chat.py --worker trio
+    hypercorn --worker-class trio examples.chat:app
+
+Each room is an actor. It alone knows who is in it and what was said, and takes
+one message at a time: whether a name is free needs no lock, and the history
+that a late comer gets has neither a gap nor a line twice. The handlers check
+what a browser sent, and ask. All of it lives in one process: use one worker.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import os
+import re
+import secrets
+import sys
+import time
+from collections import deque
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+from greenroom import Actor, ActorAdapter, ActorRef, Client, Restart
+
+# Nothing that a stranger can make grow is without a bound.
+MAX_ROOMS = 100
+MAX_NAME = 24
+MAX_TEXT = 2000
+HISTORY = 50
+TAKEN_OVER = 4001  # the page knows this close code, and does not come back
+
+adapter = ActorAdapter(path="/ws")
+
+
+@dataclass(frozen=True, slots=True)
+class Enter:
+    """Let *client* in as *nick*; answered by the room's state, or by why not."""
+
+    client: Client
+    nick: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """Say *text*; answered by whether *sid* is in the room."""
+
+    sid: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Type:
+    """Tell the others that *sid* is typing."""
+
+    sid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """Forget *sid*; harmless if the room does not know it."""
+
+    sid: str
+
+
+class Room(Actor[Enter | Say | Type | Leave]):
+    """One room: its members, and the last lines said in it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        # Lines are numbered from 1 in every incarnation; this tells which.
+        self.epoch = secrets.token_hex(4)
+        self.numbers = itertools.count(1)
+        self.lines: deque[dict[str, object]] = deque(maxlen=HISTORY)
+        self.members: dict[str, Enter] = {}
+
+    async def started(self) -> None:
+        # Nobody listens to a new room. After a crash its listeners are all that
+        # is left of it: have them introduce themselves again.
+        await adapter.emit("rejoin", {"room": self.name}, room=self.name)
+        await lobby.count(self.name, 0)
+
+    async def receive(self, message: Enter | Say | Type | Leave) -> object:
+        if isinstance(message, Enter):
+            return await self.enter(message)
+        member = self.members.get(message.sid)
+        if member is None:
+            return False
+        if isinstance(message, Say):
+            await self.publish("said", member.nick, message.text)
+        elif isinstance(message, Type):
+            notice = {"room": self.name, "nick": member.nick}
+            await adapter.emit(
+                "typing", notice, room=self.name, skip_sid=message.sid
+            )  # pages let it expire
+        else:
+            await self.remove(member)
+            await self.publish("left", member.nick)
+        return True
+
+    async def enter(self, new: Enter) -> dict[str, object] | str:
+        same = new.nick.casefold()
+        holder = next(
+            (m for m in self.members.values() if m.nick.casefold() == same), None
+        )
+        # A phone that changed networks is back before its old connection is
+        # known to be dead: the key shows that it is the same tab.
+        if holder and holder.client is not new.client and holder.key != new.key:
+            return f"{new.nick} is taken in #{self.name}"
+        known = self.members.get(new.client.sid)
+        before = dict.fromkeys(member.nick for member in (known, holder) if member)
+        if holder and holder.client is not new.client:
+            await self.remove(holder)
+            await holder.client.disconnect(TAKEN_OVER, "continued elsewhere")
+        # Listening first, then the history, and no line between the two: what
+        # is said from here on may arrive twice, and the page drops it by its number.
+        await new.client.join(self.name)
+        self.members[new.client.sid] = new
+        for nick in before:
+            if nick != new.nick:
+                await self.publish("left", nick)
+        if new.nick not in before:
+            await self.publish("joined", new.nick)
+        await lobby.count(self.name, len(self.members))
+        return {
+            "room": self.name,
+            "nick": new.nick,
+            "epoch": self.epoch,
+            "members": [member.nick for member in self.members.values()],
+            "lines": list(self.lines),
+        }
+
+    async def remove(self, member: Enter) -> None:
+        del self.members[member.client.sid]
+        await member.client.leave(self.name)
+        await lobby.count(self.name, len(self.members))
+
+    async def publish(self, kind: str, nick: str, text: str = "") -> None:
+        line: dict[str, object] = {"room": self.name, "id": next(self.numbers)}
+        line |= {"kind": kind, "nick": nick, "text": text, "at": time.time() * 1000}
+        self.lines.append(line)
+        # Returns once the registry has it: no room waits for its slowest browser.
+        await adapter.emit("line", line, room=self.name)
+
+
+RoomRef = ActorRef[Enter | Say | Type | Leave]
+
+
+class Lobby:
+    """Which rooms there are, and how many are in each."""
+
+    def __init__(self) -> None:
+        self._rooms: dict[str, RoomRef] = {}
+        self._counts: dict[str, int] = {}
+        # Spawning waits: without the lock, two who open one room would make two.
+        self._opening = anyio.Lock()
+
+    async def open(self, name: str) -> RoomRef | None:
+        """The room called *name*, made if need be; None if there are too many."""
+        async with self._opening:
+            room = self._rooms.pop(name, None)
+            if room is None or not room.alive:
+                if len(self._rooms) >= MAX_ROOMS and not await self._forget_one():
+                    return None
+                # From a factory: a room that crashes comes back with a fresh state.
+                room = await adapter.system.spawn(
+                    partial(Room, name), name=f"room-{name}", restart=Restart.TRANSIENT
+                )
+            # At the end: the room asked for just now is the last to be forgotten.
+            self._rooms[name] = room
+            return room
+
+    async def _forget_one(self) -> bool:
+        empty = next((name for name in self._rooms if not self._counts[name]), None)
+        if empty is not None:
+            await self._rooms.pop(empty).stop()
+            del self._counts[empty]
+        return empty is not None
+
+    async def count(self, name: str, members: int) -> None:
+        self._counts[name] = members
+        await adapter.broadcast("rooms", self.view())
+
+    def view(self) -> list[dict[str, object]]:
+        return [{"name": name, "members": n} for name, n in self._counts.items()]
+
+
+lobby = Lobby()
+
+
+def rooms_of(client: Client) -> list[RoomRef]:
+    rooms: list[RoomRef] = client.session.setdefault("rooms", [])
+    return rooms
+
+
+def text_of(data: Any, field: str, limit: int) -> str:
+    """What a browser sent as *field*; empty if it is no text, or too much of it."""
+    text = data.get(field) if isinstance(data, dict) else None
+    text = text.strip() if isinstance(text, str) else ""
+    return text if len(text) <= limit else ""
+
+
+def refused(why: str, **more: object) -> dict[str, object]:
+    return {"ok": False, "error": why, **more}
+
+
+@adapter.on_connect()
+async def welcome(event: str, client: Client, data: object) -> None:
+    await client.emit("rooms", lobby.view())
+
+
+@adapter.on("join")
+async def join(event: str, client: Client, data: object) -> dict[str, object]:
+    nick = " ".join(text_of(data, "nick", MAX_NAME).split())
+    name = text_of(data, "room", MAX_NAME).casefold()
+    if not nick or not nick.isprintable():
+        return refused(f"a name is 1 to {MAX_NAME} characters, all of them visible")
+    if not re.fullmatch(r"[\w-]+", name):
+        return refused(f"a room is 1 to {MAX_NAME} letters, digits, - or _")
+    room = await lobby.open(name)
+    if room is None:
+        return refused("there are too many rooms; join one of them")
+    # Noted before asking: a client that vanishes meanwhile may be in the room,
+    # and `bye` must know where to look.
+    rooms = rooms_of(client)
+    rooms.append(room)
+    view = await room.ask(Enter(client, nick, text_of(data, "key", 64)))
+    if not isinstance(view, dict):
+        rooms.pop()
+        return refused(str(view))
+    # One room at a time; the old one is left only now that the new one let us in.
+    for other in rooms[:-1]:
+        if other is not room:
+            await other.send(Leave(client.sid))
+    del rooms[:-1]
+    return {"ok": True, **view}
+
+
+@adapter.on("say")
+async def say(event: str, client: Client, data: object) -> dict[str, object]:
+    text = text_of(data, "text", MAX_TEXT)
+    if not text:
+        return refused(f"a line is 1 to {MAX_TEXT} characters")
+    if (rooms := rooms_of(client)) and await rooms[-1].ask(Say(client.sid, text)):
+        return {"ok": True}
+    return refused("you are in no room", rejoin=True)
+
+
+@adapter.on("typing")
+async def typing(event: str, client: Client, data: object) -> None:
+    for room in rooms_of(client):
+        room.try_tell(Type(client.sid))  # a busy room may miss it: it is stale soon
+
+
+@adapter.on("ping")
+async def ping(event: str, client: Client, data: object) -> None:
+    """Prove to the page, which cannot ping by itself, that we are here."""
+
+
+@adapter.on_disconnect()
+async def bye(event: str, client: Client, data: object) -> None:
+    for room in rooms_of(client):
+        await room.send(Leave(client.sid))  # waits for a full mailbox: must arrive
+
+
+PAGE = Path(__file__).with_name("chat.html").read_bytes()
+POLICY = (
+    b"default-src 'none'; connect-src 'self'; img-src data:; script-src 'unsafe-inline'"
+    b"; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+)
+
+
+async def app(scope: Any, receive: Any, send: Any) -> None:
+    """WebSockets and lifespan are the adapter's; the page is ours."""
+    if await adapter(scope, receive, send):
+        return
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close"})  # before accepting: a plain 403
+        return
+    found = scope["path"] == "/" and scope["method"] in ("GET", "HEAD")
+    body = PAGE if found else b"not found: the chat is at /\n"
+    headers = [
+        (b"content-type", b"text/%b; charset=utf-8" % (b"html" if found else b"plain")),
+        (b"content-length", b"%d" % len(body)),
+        (b"content-security-policy", POLICY),
+        (b"cache-control", b"no-cache"),
+    ]
+    status = 200 if found else 404
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    body = b"" if scope["method"] == "HEAD" else body
+    await send({"type": "http.response.body", "body": body})
+
+
+def main() -> None:
+    """Say where the chat is, and become hypercorn serving it."""
+    parser = argparse.ArgumentParser(description="A chat on Greenroom.")
+    parser.add_argument("--worker", choices=["trio", "asyncio"], default="trio")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8000)
+    options = parser.parse_args()
+    host = f"[{options.host}]" if ":" in options.host else options.host
+    print(f"Open http://{host}:{options.port}/  (Ctrl-C stops it)", flush=True)
+    os.chdir(Path(__file__).resolve().parent)  # so that it works from anywhere
+    command = [sys.executable, "-m", "hypercorn", "--worker-class", options.worker]
+    os.execv(sys.executable, [*command, "--bind", f"{host}:{options.port}", "chat:app"])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,260 @@
+"""ActorSystem: the root of a tree, as an ``async with`` block."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from types import TracebackType
+from typing import Any, Literal, TypeVar, final
+
+import anyio
+
+from ..actors import (
+    KILL_GRACE,
+    Actor,
+    ActorRef,
+    Cell,
+    DeadLetters,
+    ExitReason,
+    GaveUp,
+    MailboxOptions,
+    Registry,
+    Runtime,
+    Shutdown,
+    State,
+    error_of,
+    is_abnormal,
+    run_actors,
+)
+from ._child import ChildInfo
+from ._errors import SupervisionFailed
+from ._family import start_error
+from ._intensity import Backoff, Intensity
+from ._spec import ChildSpec, Restart
+from ._strategy import Strategy
+from ._supervisor import Supervisor
+
+M = TypeVar("M")
+
+
+@final
+class ActorSystem:
+    """Actors, their root supervisor, and an end in order.
+
+        async with ActorSystem() as system:
+            ref = await system.spawn(Counter())
+
+    Leaving the block, by whatever way, stops all actors in the reverse of their
+    start, each within its deadline and all within *shutdown_timeout*; also when
+    the block is cancelled, on asyncio natively too.  If the root gives up, the
+    block is cancelled and leaving it raises `SupervisionFailed`; after a
+    KeyboardInterrupt or SystemExit in an actor, that.
+
+    Args:
+        strategy: Who shares the fate of an actor of the root that fails.
+        intensity: How many restarts the root allows in how many seconds.
+        backoff: How long an actor that fails in a row waits; None: not at all.
+        shutdown_timeout: Seconds for everything to stop.
+        rng: Where the jitter of the backoff comes from.
+    """
+
+    def __init__(
+        self,
+        *,
+        strategy: Strategy = Strategy.ONE_FOR_ONE,
+        intensity: Intensity = Intensity(),  # noqa: B008 - frozen
+        backoff: Backoff | None = Backoff(),  # noqa: B008 - frozen
+        shutdown_timeout: float = 30.0,
+        rng: random.Random | None = None,
+    ) -> None:
+        timeout: object = shutdown_timeout
+        if not isinstance(timeout, int | float) or not timeout >= 0:
+            raise ValueError(
+                f"shutdown_timeout must be seconds of at least 0, got {timeout!r}"
+            )
+        self._shutdown_timeout = shutdown_timeout
+        self._registry = Registry()
+        self._root = Supervisor(
+            [ChildSpec("_registry", lambda: self._registry)],
+            strategy=strategy,
+            intensity=intensity,
+            backoff=backoff,
+            rng=rng,
+        )
+        self._numbers = itertools.count(1)
+        self._runtime: Runtime | None = None
+        self._cell: Cell[Any] | None = None
+        # Around the body of the block.
+        self._body: anyio.CancelScope | None = None
+        self._failure: BaseException | None = None
+        self._manager: AbstractAsyncContextManager[None] | None = None
+
+    async def __aenter__(self) -> ActorSystem:
+        if self._manager is not None:
+            raise RuntimeError("an ActorSystem can be entered only once")
+        self._manager = self._run()
+        await self._manager.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        assert self._manager is not None
+        return await self._manager.__aexit__(exc_type, exc, traceback)
+
+    @asynccontextmanager
+    async def _run(self) -> AsyncIterator[None]:
+        try:
+            async with run_actors() as runtime:
+                self._runtime = runtime
+                runtime.on_fatal = self._end_body
+                self._cell = cell = Cell(
+                    runtime, "/", lambda: self._root, self, mailbox=MailboxOptions()
+                )
+                cell.start()
+                reason = await cell.wait_started()
+                if reason is not None:
+                    raise start_error("/", reason)
+                try:
+                    with anyio.CancelScope() as self._body:
+                        if self._failure is not None or runtime.fatal_error is not None:
+                            self._body.cancel()
+                        yield
+                finally:
+                    await self._stop(cell, runtime)
+        finally:
+            fatal = None if self._runtime is None else self._runtime.fatal_error
+            if fatal is not None:
+                raise fatal
+            if self._failure is not None:
+                raise self._failure
+
+    async def _stop(self, cell: Cell[Any], runtime: Runtime) -> None:
+        """Stop the tree, whoever cancels whom meanwhile."""
+        cell.request_stop(Shutdown(), final=True)
+        native: BaseException | None = None
+        deadline = runtime.now() + self._shutdown_timeout
+        with anyio.CancelScope(shield=True):
+            while cell.state not in (State.EXITED, State.ENDED):
+                try:
+                    with anyio.move_on_at(deadline) as scope:
+                        await cell.wait_stopped()
+                    if scope.cancelled_caught:
+                        if math.isinf(deadline):
+                            break  # it was killed, and does not end even so
+                        cell.kill()
+                        deadline = runtime.now() + KILL_GRACE
+                        with anyio.move_on_at(deadline):
+                            await cell.wait_stopped()
+                        break
+                except anyio.get_cancelled_exc_class() as cancelled:
+                    # Only a native Task.cancel() gets past the shield.
+                    native = cancelled
+        if native is not None:
+            raise native
+
+    def _end_body(self) -> None:
+        if self._body is not None:
+            self._body.cancel()
+
+    # -- the root's parent, see actors.Parent ------------------------------
+
+    def restarts(self, cell: Cell[Any], reason: ExitReason) -> bool:
+        """The root is not restarted: there is nobody above it."""
+        return False
+
+    def child_exited(self, cell: Cell[Any], reason: ExitReason) -> None:
+        """The root has ended, and so does the block."""
+        cell.end(reason)
+        if is_abnormal(reason):
+            path = reason.child if isinstance(reason, GaveUp) else "/"
+            self._failure = SupervisionFailed(path, error_of(reason))
+        self._end_body()
+
+    # -- what the block does with it ---------------------------------------
+
+    async def spawn(
+        self,
+        actor: Actor[M] | Callable[[], Actor[M]],
+        *,
+        name: str | None = None,
+        restart: Restart = Restart.TEMPORARY,
+        shutdown: float | Literal["brutal_kill"] | None = None,
+        mailbox: MailboxOptions = MailboxOptions(),  # noqa: B008 - frozen
+    ) -> ActorRef[M]:
+        """Start an actor below the root; return once it runs.
+
+        Args:
+            actor: An actor, or what makes one.  To be restarted it must be the
+                latter: a used actor has a used state.
+            name: Last part of its path, unique below the root; by default its
+                class and a number.
+            restart: Whether it is started again after it has exited.
+            shutdown: See `ChildSpec`.
+            mailbox: How much may wait for it.
+
+        Raises:
+            ValueError: *restart* needs an actor's factory.
+            ChildExists: The name is taken.
+            StartError: It failed to start.
+            ChildDeclined: It declined to start.
+            ActorNotAlive: The system is not running.
+        """
+        if isinstance(actor, Actor):
+            if restart is not Restart.TEMPORARY:
+                raise ValueError(
+                    f"actor must be a factory to be {restart.value}, got {actor!r}"
+                )
+            made = actor
+            factory: Callable[[], Actor[M]] = lambda: made  # noqa: E731 - typed
+            default = type(actor).__name__
+        else:
+            factory = actor
+            default = getattr(actor, "__name__", "actor").strip("<>")
+        spec = ChildSpec(
+            name if name is not None else f"{default}-{next(self._numbers)}",
+            factory,
+            restart,
+            shutdown=shutdown,
+            mailbox=mailbox,
+        )
+        return await self.start_child(spec)
+
+    async def start_child(self, spec: ChildSpec[M]) -> ActorRef[M]:
+        """Start a child of the root; see `Supervisor.start_child`."""
+        return await self._root.start_child(spec)
+
+    async def stop_child(self, id: str) -> None:
+        """Stop a child of the root; see `Supervisor.stop_child`."""
+        await self._root.stop_child(id)
+
+    def children(self) -> tuple[ChildInfo, ...]:
+        """The children of the root, in the order of their start."""
+        return self._root.children()
+
+    def stop(self) -> None:
+        """End the block, in order, from anywhere inside it."""
+        self._end_body()
+
+    @property
+    def registry(self) -> Registry:
+        """Names and groups for the actors of this system."""
+        return self._registry
+
+    @property
+    def runtime(self) -> Runtime:
+        """Clock and tasks; for those who build on the actors."""
+        if self._runtime is None:
+            raise RuntimeError("the ActorSystem has not been entered")
+        return self._runtime
+
+    @property
+    def dead_letters(self) -> DeadLetters:
+        """What was accepted and never handled."""
+        return self.runtime.dead_letters

@@ -1,0 +1,122 @@
+"""A real hypercorn process on a free port, for the live tests."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+ROOT = Path(__file__).parents[2]
+
+START_SECONDS = 20.0
+POLL_SECONDS = 0.02
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class HypercornServer:
+    """A running hypercorn, its parent process leading a process group."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    log_path: Path
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def websocket_url(self) -> str:
+        return f"ws://127.0.0.1:{self.port}"
+
+    def log(self) -> str:
+        """What it has written to stdout and stderr so far."""
+        return self.log_path.read_text(encoding="utf-8", errors="replace")
+
+    def terminate(self, *, deadline_seconds: float = 15.0) -> tuple[int, float]:
+        """Send SIGTERM and wait for the end; its exit code, and the seconds it took.
+
+        Raises:
+            AssertionError: It was still there at the deadline.
+        """
+        began = time.monotonic()
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            code = self.process.wait(deadline_seconds)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(
+                f"hypercorn did not exit within {deadline_seconds} s of SIGTERM:\n"
+                f"{self.log()}"
+            ) from None
+        return code, time.monotonic() - began
+
+    def wait_accepting(self, *, deadline_seconds: float = START_SECONDS) -> None:
+        """Return once a connection is accepted: its lifespan startup is then done."""
+        deadline = time.monotonic() + deadline_seconds
+        while True:
+            # Its exit code does not tell: hypercorn exits 0 after a failed startup.
+            if self.process.poll() is not None:
+                raise AssertionError(f"hypercorn ended at its start:\n{self.log()}")
+            with contextlib.suppress(ConnectionRefusedError):
+                socket.create_connection(("127.0.0.1", self.port), 1.0).close()
+                return
+            if time.monotonic() > deadline:
+                raise AssertionError(
+                    f"hypercorn did not accept within {deadline_seconds} s:\n"
+                    f"{self.log()}"
+                )
+            time.sleep(POLL_SECONDS)
+
+
+@contextmanager
+def hypercorn_server(
+    target: str,
+    worker: str,
+    *,
+    cwd: Path = ROOT,
+    port: int = 0,
+    extra_args: Sequence[str] = (),
+) -> Iterator[HypercornServer]:
+    """Serve *target* with ``--worker-class`` *worker* until the block ends.
+
+    *port* 0 takes a free one; the port of a server that has ended starts
+    another in its place. The end is a SIGKILL to the whole process group: a
+    test that wants an orderly one calls ``terminate`` first.
+    """
+    with tempfile.TemporaryDirectory(prefix="greenroom-live-") as folder:
+        log_path = Path(folder, "hypercorn.log")
+        # Bound here and handed over, so that nobody can take the port meanwhile.
+        # Not listening yet: until hypercorn does, connections are refused.
+        with socket.socket() as listener, log_path.open("wb") as log:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(("127.0.0.1", port))
+            command = [sys.executable, "-m", "hypercorn", "--worker-class", worker]
+            command += ["--bind", f"fd://{listener.fileno()}", *extra_args, target]
+            process = subprocess.Popen(
+                command,
+                cwd=cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                pass_fds=[listener.fileno()],
+                start_new_session=True,
+            )
+            server = HypercornServer(process, listener.getsockname()[1], log_path)
+        try:
+            server.wait_accepting()
+            yield server
+        finally:
+            # The group, not the parent: a worker outlives a killed parent.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
