@@ -9,6 +9,9 @@ from orjson import OPT_NON_STR_KEYS, dumps
 
 from ._packets import Frame, Packet
 
+MAX_JSON_DEPTH = 254
+"""How many objects and arrays inside one another orjson writes."""
+
 
 class Codec(Protocol):
     """What a connection asks of an encoding.
@@ -151,7 +154,7 @@ def _dump_model(value: object) -> object:
     return dump(value, mode="json")
 
 
-# A refusal is explained by looking at one value after the other; this many at
+# A refusal is explained by looking at one value after the other; so many at
 # most, since all that is lost beyond them is where the culprit stands.
 _MAX_LOOKS = 10_000
 
@@ -195,7 +198,7 @@ def _find_culprit(root: object) -> tuple[str, object, str] | None:
         # What orjson walks into; other types are judged whole.
         if isinstance(value, (dict, list)) or type(value) is tuple:
             container = cast("dict[object, object] | list[object]", value)
-            if id(container) not in seen:
+            if id(container) not in seen and len(levels) <= MAX_JSON_DEPTH:
                 seen.add(id(container))
                 levels.append(_entries(path, container))
             continue

@@ -16,14 +16,19 @@ from typing import TypeGuard, final
 
 from orjson import JSONDecodeError, loads
 
-from ._codec import check_int, check_max_bytes, clean, is_longer, to_json
+from ._codec import (
+    MAX_JSON_DEPTH,
+    check_int,
+    check_max_bytes,
+    clean,
+    is_longer,
+    to_json,
+)
 from ._packets import Ack, AckFailure, BadFrame, Event, Frame, Packet
 
 DEFAULT_MAX_BYTES = 1_048_576
 DEFAULT_MAX_DEPTH = 32
 
-# What orjson can write: whatever was read can be sent on.
-_MAX_WRITABLE_DEPTH = 254
 _MAX_NAME = 256
 # Beyond it a JavaScript client's numbers skip some.
 _MAX_ID = 2**53
@@ -48,8 +53,9 @@ class JsonEnvelope:
         max_depth: int = DEFAULT_MAX_DEPTH,
     ) -> None:
         self._max_bytes = check_max_bytes(max_bytes)
-        # An ack that carries an error is two deep.
-        self._max_depth = check_int("max_depth", max_depth, 2, _MAX_WRITABLE_DEPTH)
+        # An ack that carries an error is two deep, and whatever was read can be
+        # sent on.
+        self._max_depth = check_int("max_depth", max_depth, 2, MAX_JSON_DEPTH)
         # Each character is at most four bytes.
         self._surely_fits = max_bytes // 4
         # Each level of objects is at least the five characters of {"":}.

@@ -1,0 +1,133 @@
+"""The door: the one file that spells "websocket.send".
+
+ASGI spec 2.3 for websocket and lifespan scopes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, TypeAlias, final
+
+from ._packets import Frame
+from ._transport import TransportClosed
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+
+# RFC 6455: no status code was present.
+_NO_STATUS = 1005
+
+
+def owns(path: str, scope: Scope) -> bool:
+    """Whether the request of *scope* is for what stands at *path*.
+
+    Paths match by whole segments.  Below a mount point, both the full path and
+    the part after ``root_path`` count, since frameworks differ in which of them
+    they leave in ``path``.
+    """
+    full: str = scope["path"]
+    root: str = scope.get("root_path", "")
+    if _is_below(path, full):
+        return True
+    return bool(root) and full.startswith(root) and _is_below(path, full[len(root) :])
+
+
+def _is_below(path: str, requested: str) -> bool:
+    return path == "/" or requested == path or requested.startswith(path + "/")
+
+
+@final
+class AsgiTransport:
+    """A WebSocket as an ASGI server hands it over."""
+
+    __slots__ = ("_closed", "_http_response", "_receive", "_send")
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._receive = receive
+        self._send = send
+        self._http_response = "websocket.http.response" in (
+            scope.get("extensions") or {}
+        )
+        self._closed = False
+
+    async def _connect(self) -> None:
+        message = await self._receive()
+        if message["type"] != "websocket.connect":
+            self._closed = True
+            raise TransportClosed(message.get("code", 1006))
+
+    async def accept(self) -> None:
+        """See `Transport`."""
+        await self._connect()
+        await self._send({"type": "websocket.accept"})
+
+    async def refuse(self, status: int) -> None:
+        """See `Transport`.  Where the server cannot send a status, it sends 403."""
+        try:
+            await self._connect()
+        except TransportClosed:
+            return
+        self._closed = True
+        if not self._http_response:
+            await self._send({"type": "websocket.close", "code": 1013})
+            return
+        await self._send(
+            {
+                "type": "websocket.http.response.start",
+                "status": status,
+                "headers": [(b"content-length", b"0")],
+            }
+        )
+        await self._send({"type": "websocket.http.response.body", "body": b""})
+
+    async def receive(self) -> Frame:
+        """See `Transport`."""
+        message = await self._receive()
+        if message["type"] == "websocket.receive":
+            text: str | None = message.get("text")
+            if text is not None:
+                return text
+            data: bytes = message.get("bytes") or b""
+            return data
+        self._closed = True
+        code = message.get("code")
+        raise TransportClosed(
+            _NO_STATUS if code is None else code, message.get("reason") or ""
+        )
+
+    async def send(self, frame: Frame) -> None:
+        """See `Transport`."""
+        if self._closed:
+            raise TransportClosed(1006)
+        try:
+            if isinstance(frame, str):
+                await self._send({"type": "websocket.send", "text": frame})
+            else:
+                await self._send({"type": "websocket.send", "bytes": frame})
+        except (OSError, RuntimeError) as error:
+            # uvicorn: ClientDisconnected, an OSError; starlette and others: a
+            # RuntimeError for a send after the close.
+            self._closed = True
+            raise TransportClosed(1006, str(error)) from error
+
+    def try_send(self, frame: Frame) -> bool:
+        """See `Transport`.  ASGI has no such thing."""
+        return False
+
+    async def close(self, code: int, reason: str) -> None:
+        """See `Transport`."""
+        if self._closed:
+            return
+        self._closed = True
+        # RFC 6455 5.5.1: at most 123 bytes, and no half character at the end.
+        short = reason.encode()[:123].decode(errors="ignore")
+        try:
+            await self._send({"type": "websocket.close", "code": code, "reason": short})
+        except (OSError, RuntimeError):
+            pass  # the peer was faster
+
+    def abort(self) -> None:
+        """See `Transport`.  ASGI has no such thing; the server is left to it."""
+        self._closed = True

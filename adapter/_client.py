@@ -1,0 +1,249 @@
+"""Client: what a handler sees of a connection, from one namespace."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Generator, Mapping
+from typing import Any, Protocol, final
+from urllib.parse import parse_qsl
+
+from ._acks import Callback
+from ._asgi import Scope
+
+
+class Link(Protocol):
+    """What a client needs of its connection."""
+
+    sid: str
+    scope: Scope
+    close_code: int | None
+    close_reason: str
+
+    @property
+    def session(self) -> dict[str, Any]:
+        """A dict for the handlers."""
+        ...
+
+    @property
+    def connected(self) -> bool:
+        """Whether messages can still be sent."""
+        ...
+
+    def rooms(self, namespace: str) -> frozenset[str]:
+        """The rooms it is in."""
+        ...
+
+    async def emit(
+        self, event: str, data: object, namespace: str, callback: Callback | None
+    ) -> None:
+        """Send an event."""
+        ...
+
+    async def call(
+        self, event: str, data: object, namespace: str, timeout: float | None
+    ) -> object:
+        """Send an event and wait for the ack."""
+        ...
+
+    async def join(self, namespace: str, room: str) -> None:
+        """Enter a room."""
+        ...
+
+    async def leave(self, namespace: str, room: str) -> None:
+        """Leave a room."""
+        ...
+
+    def close(self, code: int, reason: str) -> None:
+        """Disconnect."""
+        ...
+
+    def reject(self, code: int, reason: str) -> None:
+        """Turn away."""
+        ...
+
+
+@final
+class Done(Awaitable[None]):
+    """Something that has been done already; awaiting it is allowed."""
+
+    __slots__ = ()
+
+    def __await__(self) -> Generator[Any, None, None]:
+        """Return at once."""
+        return
+        yield
+
+
+class Client:
+    """One connected client, as the handlers of one namespace see it.
+
+    Attributes:
+        namespace: The namespace of the handler that it was given to.
+        data: The data of the latest event in this namespace.
+    """
+
+    def __init__(self, link: Link, namespace: str) -> None:
+        self._link = link
+        self.namespace = namespace
+        self.data: Any = None
+
+    def __repr__(self) -> str:
+        return f"<Client {self.sid} {self.namespace}>"
+
+    @property
+    def sid(self) -> str:
+        """Its id: unguessable, never used twice, the same in all namespaces."""
+        return self._link.sid
+
+    @property
+    def session(self) -> dict[str, Any]:
+        """Whatever the application keeps about it, as long as the sid lives."""
+        return self._link.session
+
+    @property
+    def rooms(self) -> frozenset[str]:
+        """The rooms it is in, in this namespace.
+
+        In ``on_disconnect``, those it has just left.
+        """
+        return self._link.rooms(self.namespace)
+
+    @property
+    def scope(self) -> Scope:
+        """The ASGI scope of the handshake."""
+        return self._link.scope
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers of the handshake, names in lower case; repeated ones joined."""
+        return headers_of(self._link.scope)
+
+    @property
+    def query_params(self) -> Mapping[str, str]:
+        """The parameters of the handshake's URL; of repeated ones the last."""
+        query: bytes = self._link.scope.get("query_string", b"")
+        return dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True))
+
+    @property
+    def connected(self) -> bool:
+        """Whether messages can still be sent to it."""
+        return self._link.connected
+
+    @property
+    def close_code(self) -> int | None:
+        """The close code, as the server reports it; None while it is connected."""
+        return self._link.close_code
+
+    @property
+    def close_reason(self) -> str:
+        """Why it was closed, in words; often none."""
+        return self._link.close_reason
+
+    async def emit(
+        self, event: str, data: Any = None, *, callback: Callback | None = None
+    ) -> None:
+        """Send an event to this client.
+
+        Returns when its outbox has accepted it, and waits while that is full:
+        the backpressure that a streaming handler needs.  Does not yield while
+        there is room.  In order with all else that this task emits.
+
+        Args:
+            event: Its name.
+            data: Whatever the codec can encode.
+            callback: Called with the client's ack, if one comes in time.
+
+        Raises:
+            ClientGone: It has disconnected.
+            NotEncodable: *data* has no form on the wire.
+        """
+        await self._link.emit(event, data, self.namespace, callback)
+
+    async def call(
+        self, event: str, data: Any = None, *, timeout: float | None = None
+    ) -> Any:
+        """Send an event and wait for the client's ack; return its data.
+
+        Args:
+            event: Its name.
+            data: Whatever the codec can encode.
+            timeout: Seconds; by default the adapter's ``ack_seconds``.
+
+        Raises:
+            AckTimeout: No ack came in time.
+            AckFailed: The client answered with an error.
+            ClientGone: It has disconnected, perhaps while this waited.
+            NotEncodable: *data* has no form on the wire.
+        """
+        return await self._link.call(event, data, self.namespace, timeout)
+
+    async def join(self, room: str) -> None:
+        """Enter *room* of this namespace; in it when this returns.
+
+        Entering twice is fine.  What is emitted to the room after this reaches
+        the client; membership ends with the connection.
+
+        Raises:
+            ValueError: *room* is not a non-empty str, or looks like a sid, or is
+                one room too many.
+            ClientGone: It has disconnected.
+        """
+        await self._link.join(self.namespace, room)
+
+    async def leave(self, room: str) -> None:
+        """Leave *room* of this namespace, if it is in it."""
+        await self._link.leave(self.namespace, room)
+
+    async def disconnect(self, code: int = 1000, reason: str = "") -> None:
+        """Close the connection; does not wait for that.
+
+        What was emitted before is still written, for a short while; what is
+        emitted after is refused.  Handlers in flight, the caller among them, get
+        a short grace.
+
+        Args:
+            code: A close code of RFC 6455: 1000 to 1014 without the reserved
+                ones, or 3000 to 4999.
+            reason: Words for the client, at most 123 bytes of UTF-8.
+        """
+        check_close(code, reason)
+        self._link.close(code, reason)
+
+    def reject(self, code: int = 1008, reason: str = "") -> Awaitable[None]:
+        """In ``on_connect``: turn this client away.
+
+        It is closed with *code* and *reason* once the handler has returned, no
+        other handler sees it, and ``on_disconnect`` is not called for it.  May
+        be awaited or not.
+
+        Raises:
+            RuntimeError: It is connected already; see `disconnect`.
+        """
+        check_close(code, reason)
+        self._link.reject(code, reason)
+        return Done()
+
+
+def headers_of(scope: Scope) -> dict[str, str]:
+    """The headers of an ASGI scope, as text."""
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in scope.get("headers", ()):
+        name = raw_name.decode("latin-1").lower()
+        value = raw_value.decode("latin-1")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
+
+
+def check_close(code: object, reason: object) -> None:
+    """Refuse what cannot stand in a close frame (RFC 6455, section 7.4)."""
+    if not isinstance(code, int) or isinstance(code, bool):
+        raise TypeError(f"code must be an int, got {code!r}")
+    reserved = code in (1004, 1005, 1006)
+    if reserved or not (1000 <= code <= 1014 or 3000 <= code <= 4999):
+        raise ValueError(
+            f"code must be 1000 to 1014 (but not 1004, 1005, 1006) or 3000 to 4999, "
+            f"got {code!r}"
+        )
+    if not isinstance(reason, str):
+        raise TypeError(f"reason must be a str, got {reason!r}")
+    if len(reason.encode()) > 123:
+        raise ValueError("reason must be at most 123 bytes of UTF-8")

@@ -1,0 +1,73 @@
+"""Transport: what a connection asks of the world.
+
+A connection knows nothing of ASGI.  Each transport passes the shared suite in
+``tests/adapter/transport_suite.py``.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from ._packets import Frame
+
+
+class TransportClosed(Exception):
+    """The peer is gone, or we closed; nothing more comes or goes.
+
+    Attributes:
+        code: The WebSocket close code (RFC 6455, section 7.4), as the server
+            reports it.
+        reason: The peer's words, often none.
+    """
+
+    def __init__(self, code: int, reason: str = "") -> None:
+        super().__init__(code, reason)
+        self.code = code
+        self.reason = reason
+
+
+class Transport(Protocol):
+    """One connection to one peer, from before it is accepted."""
+
+    async def accept(self) -> None:
+        """Take the connection.
+
+        Raises:
+            TransportClosed: The peer left while it was waiting.
+        """
+        ...
+
+    async def refuse(self, status: int) -> None:
+        """Do not take it; *status* is the HTTP status, where there is one."""
+        ...
+
+    async def receive(self) -> Frame:
+        """Wait for the next message, whole.  One task at a time.
+
+        Raises:
+            TransportClosed: There will be none.
+        """
+        ...
+
+    async def send(self, frame: Frame) -> None:
+        """Write one message.  One task at a time; may wait for the peer.
+
+        Cancelling it may not end it, and on a connection that is gone it may
+        neither raise nor yield: what ASGI servers really do.
+
+        Raises:
+            TransportClosed: It cannot be written any more.
+        """
+        ...
+
+    def try_send(self, frame: Frame) -> bool:
+        """Write one message whole without waiting; False if that cannot be."""
+        ...
+
+    async def close(self, code: int, reason: str) -> None:
+        """Say goodbye.  Doing so twice is fine."""
+        ...
+
+    def abort(self) -> None:
+        """Drop the connection without a word, as far as that is possible."""
+        ...

@@ -1,0 +1,271 @@
+"""Writer: drains one mailbox, the outbox, into one transport.
+
+It alone writes to the transport.  Control comes through the system lane of the
+outbox, so an order to finish never waits behind data.  Nobody waits for a write
+without end: a write past its deadline makes the client a stalled one, by the
+sweeper's clock and not by a timeout around the write, since there are servers
+whose ``send`` cannot be cancelled.
+
+Every frame that was accepted ends as written or as a dead letter.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import final
+
+import anyio
+from anyio.lowlevel import checkpoint
+
+from ..actors import (
+    DeadLetter,
+    Gate,
+    Mailbox,
+    MailboxOptions,
+    Overflow,
+    Runtime,
+    Undelivered,
+)
+from ._acks import Acks, Callback
+from ._options import Options
+from ._packets import Frame
+from ._transport import Transport, TransportClosed
+
+_log = logging.getLogger("greenroom.adapter")
+
+# Frames between checkpoints: writing may never yield by itself.
+_FRAMES_PER_TURN = 32
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A frame whose ack a callback waits for, once it is written."""
+
+    frame: Frame
+    id: int
+    callback: Callback
+    seconds: float
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class _Finish:
+    """System message: write the rest, say goodbye, end."""
+
+    code: int
+    reason: str
+
+
+def frame_of(item: Frame | Outgoing) -> Frame:
+    """The frame itself."""
+    return item.frame if isinstance(item, Outgoing) else item
+
+
+def weigh(item: object) -> int:
+    """Bytes of an item of an outbox, about, and at least what it has."""
+    frame = item.frame if isinstance(item, Outgoing) else item
+    assert isinstance(frame, str | bytes)
+    if isinstance(frame, bytes) or frame.isascii():
+        return len(frame)
+    # Exact would mean to encode it once more; UTF-8 takes up to four.
+    return 4 * len(frame)
+
+
+def outbox_options(options: Options) -> MailboxOptions:
+    """The bounds of every outbox; made once for all."""
+    return MailboxOptions(
+        capacity=options.outbox_messages,
+        overflow=options.overflow,
+        weigh=weigh,
+        max_weight=options.outbox_bytes,
+    )
+
+
+@final
+class Writer:
+    """The outbox of one client and the task that empties it.
+
+    Args:
+        path: Path of the connection, for dead letters.
+        too_slow: Called once, in place, when the client is given up: with
+            "overflow" (its outbox was full) or "stalled" (a write took too long).
+        lost: Called at most once, when the transport turns out to be closed.
+    """
+
+    __slots__ = (
+        "_acks",
+        "_lost",
+        "_path",
+        "_runtime",
+        "_scope",
+        "_send_seconds",
+        "_sending_since",
+        "_too_slow",
+        "_transport",
+        "_watch",
+        "ended",
+        "outbox",
+    )
+
+    def __init__(
+        self,
+        path: str,
+        transport: Transport,
+        acks: Acks,
+        runtime: Runtime,
+        bounds: MailboxOptions,
+        send_seconds: float,
+        *,
+        too_slow: Callable[[str], None],
+        lost: Callable[[int, str], None],
+    ) -> None:
+        self._path = path
+        self._transport = transport
+        self._acks = acks
+        self._runtime = runtime
+        self._send_seconds = send_seconds
+        self._too_slow = too_slow
+        self._lost = lost
+        self.outbox: Mailbox[Frame | Outgoing] = Mailbox(bounds, self, runtime.parker)
+        self.ended = Gate(runtime.parker)
+        # When the write in progress began; None between writes.
+        self._sending_since: float | None = None
+        self._watch: _SendWatch | None = None
+        self._scope: anyio.CancelScope | None = None
+
+    def start(self) -> None:
+        """Begin to write."""
+        self._runtime.start_task(self._run)
+
+    def finish(self, code: int, reason: str) -> None:
+        """Accept nothing more; write what was accepted, then close."""
+        if not self.outbox.closed:
+            self.outbox.close()
+            self.outbox.put_system(_Finish(code, reason))
+
+    def drop(self) -> None:
+        """Accept nothing more and let go of what waits: the memory is free now."""
+        self.outbox.close()
+        for item in self.outbox.drain():
+            self._bury(item, Undelivered.STOPPED)
+
+    def abandon(self) -> None:
+        """Drop everything and end: the peer is gone, or is given up."""
+        self.drop()
+        if self._scope is not None:
+            self._scope.cancel()
+
+    async def _run(self) -> None:
+        try:
+            with anyio.CancelScope() as self._scope:
+                if self.outbox.closed and not self.outbox.system:
+                    return
+                await self._write_all()
+        except TransportClosed as closed:
+            self._lost(closed.code, closed.reason)
+        except anyio.get_cancelled_exc_class():
+            # Not by our scope: a native Task.cancel(), or the end of the world.
+            if self._runtime.closing:
+                raise
+            self._lost(1006, "")
+        except Exception:
+            _log.exception("writing to %s failed", self._path)
+            self._lost(1006, "")
+        finally:
+            self._sending_since = None
+            if self._watch is not None:
+                self._watch.done = True
+            if self.outbox.pending > len(self.outbox.queue):
+                self._bury(self.outbox.lose(), Undelivered.CANCELLED)
+            self.drop()
+            self.ended.open()
+
+    async def _write_all(self) -> None:
+        outbox = self.outbox
+        park = self._runtime.parker.park
+        finish: _Finish | None = None
+        turn = 0
+        while True:
+            if outbox.system:
+                order = outbox.system.popleft()
+                assert isinstance(order, _Finish)
+                finish = order
+            elif outbox.queue:
+                await self._write(outbox.take())
+                outbox.done()
+                turn += 1
+                if turn == _FRAMES_PER_TURN:
+                    turn = 0
+                    await checkpoint()
+            elif finish is None:
+                turn = 0
+                await park(outbox)
+            else:
+                break
+        self._begin_send()
+        await self._transport.close(finish.code, finish.reason)
+
+    async def _write(self, item: Frame | Outgoing) -> None:
+        if isinstance(item, Outgoing):
+            self._acks.call_back(item.id, item.callback, item.seconds)
+            item = item.frame
+        self._begin_send()
+        await self._transport.send(item)
+        self._sending_since = None
+
+    def _begin_send(self) -> None:
+        self._sending_since = now = self._runtime.now()
+        # One entry for a run of writes, set anew when it comes up: an entry per
+        # write would cost as much as the bookkeeping of the write itself.
+        if self._watch is None:
+            self._watch = _SendWatch(self, now + self._send_seconds)
+            self._runtime.deadlines.add(self._watch)
+
+    def watch_over(self) -> None:
+        """The watch has come up: is the write in progress too old?"""
+        self._watch = None
+        since = self._sending_since
+        if since is None:
+            return
+        deadline = since + self._send_seconds
+        if deadline <= self._runtime.now():
+            self._too_slow("stalled")
+        else:
+            self._watch = _SendWatch(self, deadline)
+            self._runtime.deadlines.add(self._watch)
+
+    def _bury(self, item: object, why: Undelivered) -> None:
+        self._runtime.dead_letters.publish(DeadLetter(item, self._path, why))
+
+    # -- what the outbox reports, see actors.MailboxOwner ------------------
+
+    def dropped(self, message: object, overflow: Overflow) -> None:
+        """*message* was dropped by policy."""
+        self._bury(message, Undelivered.OVERFLOW)
+
+    def overflowed(self) -> None:
+        """The outbox is full and its policy is to disconnect."""
+        self._too_slow("overflow")
+
+    def level_changed(self, level: int) -> None:
+        """A watermark was passed."""
+
+
+@final
+class _SendWatch:
+    """Looks whether a write has become too old."""
+
+    __slots__ = ("_writer", "deadline", "done")
+
+    def __init__(self, writer: Writer, deadline: float) -> None:
+        self._writer = writer
+        self.deadline = deadline
+        self.done = False
+
+    def expire(self) -> None:
+        """See `Deadlines`."""
+        self.done = True
+        self._writer.watch_over()
