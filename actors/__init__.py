@@ -1,7 +1,7 @@
 """Actors: private state, reached only through a mailbox."""
 
 from ._actor import Actor, Context
-from ._ask import Reply
+from ._ask import Ask, Reply
 from ._cell import KILL_GRACE, UNSUPERVISED, Cell, Parent, State
 from ._dead_letters import DeadLetter, DeadLetters, Undelivered
 from ._errors import (
@@ -28,7 +28,8 @@ from ._exit import (
     error_of,
     is_abnormal,
 )
-from ._mailbox import Mailbox, MailboxOptions, MailboxStatistics, Overflow
+from ._mailbox import NOTHING, Mailbox, MailboxOptions, MailboxStatistics, Overflow
+from ._parking import Gate
 from ._ref import ActorRef, Down, Monitor, Request
 from ._registry import Registry
 from ._runtime import Runtime, run_actors
@@ -36,12 +37,14 @@ from ._timers import Timer
 
 __all__ = [
     "KILL_GRACE",
+    "NOTHING",
     "UNSUPERVISED",
     "Actor",
     "ActorCrashed",
     "ActorError",
     "ActorNotAlive",
     "ActorRef",
+    "Ask",
     "AskCycle",
     "AskTimeout",
     "Cell",
@@ -53,6 +56,7 @@ __all__ = [
     "Declined",
     "Down",
     "ExitReason",
+    "Gate",
     "GaveUp",
     "Killed",
     "Mailbox",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable
-from typing import Any, ClassVar, Generic, Protocol, TypeVar, TypeVarTuple, final
+from typing import Any, Generic, Protocol, TypeVar, TypeVarTuple, final
 
 from ._ask import Reply
 from ._exit import ExitReason, Normal
@@ -145,7 +145,7 @@ class Actor(Generic[M]):
     others has `Down` among them.
     """
 
-    stop_grace: ClassVar[float] = math.inf
+    stop_grace: float = math.inf
     """Seconds that the message in flight may still take once a stop was asked
     for; then its handler is cancelled and `stopped` runs.  Infinite by default:
     the deadline of whoever stops the actor holds anyhow."""

@@ -68,6 +68,12 @@ class _Leave:
 
 @final
 @dataclass(frozen=True, slots=True)
+class _Forget:
+    ref: ActorRef[Any]
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class _Publish:
     groups: tuple[_Key, ...]
     message: object
@@ -90,7 +96,7 @@ class _Barrier:
 
 
 _Holding: TypeAlias = _Unregister | _Leave
-_Command: TypeAlias = _Register | _Holding | _Join | _Publish | _Deliver | _Barrier
+_Command: TypeAlias = _Register | _Holding | _Join | _Forget | _Publish | _Deliver | _Barrier
 
 
 @final
@@ -172,6 +178,10 @@ class Registry(Actor[_Command]):
         """Take *ref* out of *group*, if it is in it."""
         await self._ask(_Leave(_key(group), ref))
 
+    async def leave_all(self, ref: ActorRef[Any]) -> None:
+        """Take *ref* out of all groups and free its keys, as its end would."""
+        await self._ask(_Forget(ref))
+
     async def publish(
         self,
         groups: Iterable[Hashable],
@@ -227,6 +237,10 @@ class Registry(Actor[_Command]):
             case _Unregister() | _Leave():
                 self._undo(message)
                 self._let_go(message)
+            case _Forget(ref):
+                if ref in self._held:
+                    body_of(ref).not_at_end(self._release)
+                    self._release(body_of(ref))
             case _Barrier():
                 pass
         return None

@@ -1,1 +1,47 @@
 """Adapter: the only folder that knows what a web server is."""
+
+from ._adapter import ActorAdapter
+from ._client import Client
+from ._codec import Codec, NotEncodable
+from ._dispatcher import Handler
+from ._envelope import JsonEnvelope
+from ._errors import (
+    AckFailed,
+    AckTimeout,
+    AdapterError,
+    ClientGone,
+    EventError,
+    NotRunning,
+)
+from ._hooks import PayloadHooks
+from ._options import Options
+from ._packets import Ack, AckFailure, BadFrame, Event, Frame, Packet
+from ._statistics import AdapterStatistics, Flow
+from ._transport import Transport, TransportClosed
+
+__all__ = [
+    "Ack",
+    "AckFailed",
+    "AckFailure",
+    "AckTimeout",
+    "ActorAdapter",
+    "AdapterError",
+    "AdapterStatistics",
+    "BadFrame",
+    "Client",
+    "ClientGone",
+    "Codec",
+    "Event",
+    "EventError",
+    "Flow",
+    "Frame",
+    "Handler",
+    "JsonEnvelope",
+    "NotEncodable",
+    "NotRunning",
+    "Options",
+    "Packet",
+    "PayloadHooks",
+    "Transport",
+    "TransportClosed",
+]

@@ -23,7 +23,9 @@ class AckCallback:
 
     __slots__ = ("_acks", "_id", "callback", "deadline", "done")
 
-    def __init__(self, acks: Acks, id: int, callback: Callback, deadline: float) -> None:
+    def __init__(
+        self, acks: Acks, id: int, callback: Callback, deadline: float
+    ) -> None:
         self._acks = acks
         self._id = id
         self.callback = callback

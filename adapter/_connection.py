@@ -14,12 +14,20 @@ from __future__ import annotations
 import inspect
 import logging
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, TypeAlias, final
+from typing import Any, Protocol, TypeAlias, final
 
 import anyio
 
-from ..actors import Actor, ActorNotAlive, ExitReason, MailboxOptions, Registry
-from ..actors import Crashed, Runtime, Shutdown
+from ..actors import (
+    Actor,
+    ActorNotAlive,
+    Crashed,
+    ExitReason,
+    MailboxOptions,
+    Registry,
+    Runtime,
+    Shutdown,
+)
 from ._acks import Acks, Callback
 from ._asgi import Scope
 from ._client import Client
@@ -27,7 +35,7 @@ from ._codec import Codec, NotEncodable
 from ._dispatcher import ROOT, Dispatcher, Handler
 from ._errors import ClientGone, EventError
 from ._options import Options
-from ._packets import Ack, AckFailure, BadFrame, Event, Frame
+from ._packets import Ack, BadFrame, Event, Frame
 from ._transport import Transport, TransportClosed
 from ._writer import Outgoing, Writer
 
@@ -50,6 +58,7 @@ class House(Protocol):
     dispatcher: Dispatcher
     registry: Registry
     debug: bool
+    answers_unknown: bool
     client_class: type[Client]
 
     def next_id(self) -> int:
@@ -87,8 +96,6 @@ Inbound: TypeAlias = Event | _Opened | _Answered
 class Connection(Actor[Inbound]):
     """One client."""
 
-    stop_grace: ClassVar[float]
-
     def __init__(
         self, house: House, sid: str, scope: Scope, transport: Transport
     ) -> None:
@@ -96,11 +103,13 @@ class Connection(Actor[Inbound]):
         self.sid = sid
         self.scope = scope
         self.transport = transport
-        self.stop_grace = house.options.handler_grace  # type: ignore[misc]  # of this server
+        self.stop_grace = house.options.handler_grace
         self.close_code: int | None = None
         self.close_reason = ""
         # Ends the reader when the actor has ended first.
         self.reading: anyio.CancelScope | None = None
+        # Whether started() has run: until then there is nothing to send through.
+        self.is_set_up = False
         self._session: dict[str, Any] | None = None
         self._clients: dict[str, Client] = {}
         self._strikes = 0
@@ -129,6 +138,7 @@ class Connection(Actor[Inbound]):
             lost=self.lost,
         )
         self.writer.start()
+        self.is_set_up = True
         self.context.ref.tell(_Opened())
 
     async def receive(self, message: Inbound) -> None:
@@ -229,7 +239,7 @@ class Connection(Actor[Inbound]):
             raise RuntimeError("reject works in on_connect only; use disconnect")
         self._admitted = False
         self._house.count("rejected")
-        self._end(code, reason)
+        self.close(code, reason)
 
     # -- reading, in the server's task -------------------------------------
 
@@ -288,12 +298,12 @@ class Connection(Actor[Inbound]):
                 await call(seen, packet.event, client, packet.data)
             handler = dispatcher.find(packet.event, packet.namespace)
             if handler is None:
+                if not self._house.answers_unknown:
+                    return
                 raise EventError("unknown_event", f"no event {packet.event!r:.64}")
             result = await call(handler, packet.event, client, packet.data)
             if packet.id is not None:
                 await self._send(self._house.codec.ack(packet.id, result))
-        except ClientGone:
-            pass  # the handler was talking to a client that has left: this one
         except Exception as error:
             await self._handler_failed(packet, error)
 
@@ -301,6 +311,8 @@ class Connection(Actor[Inbound]):
         if isinstance(error, EventError):
             await self._answer_error(packet, error.code, error.message)
             return
+        if isinstance(error, ClientGone) and error.sid == self.sid:
+            return  # it was talking to its own client, which has left
         self._house.count("handler_errors")
         name = "connect" if packet is None else packet.event
         _log.error("handler of %r failed, client %s", name, self.sid, exc_info=error)
@@ -421,20 +433,18 @@ class Connection(Actor[Inbound]):
         if self.close_code is None:
             self.close_code, self.close_reason = 1013, f"too slow: {cause}"
             _log.warning("client %s is too slow: %s", self.sid, cause)
-        self.writer.drop()
         if cause == "stalled":
             self.writer.abandon()
             self.transport.abort()
         else:
-            self.writer.give_up(1013, self.close_reason)
+            # It may only be slow: then it can be told why.
+            self.writer.finish(1013, self.close_reason, drop=True)
         self.context.ref.stop_nowait(Shutdown())
 
     def _end(self, code: int, reason: str) -> None:
         if self.close_code is None:
             self.close_code, self.close_reason = code, reason
             self.writer.finish(code, reason)
-        if self._opening:
-            self.context.ref.stop_nowait(Shutdown())
 
 
 async def call(handler: Handler, event: str, client: Client, data: Any) -> Any:

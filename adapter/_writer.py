@@ -20,6 +20,7 @@ import anyio
 from anyio.lowlevel import checkpoint
 
 from ..actors import (
+    NOTHING,
     DeadLetter,
     Gate,
     Mailbox,
@@ -96,7 +97,9 @@ class Writer:
     """
 
     __slots__ = (
+        "_abandoned",
         "_acks",
+        "_finishing",
         "_lost",
         "_path",
         "_runtime",
@@ -135,33 +138,44 @@ class Writer:
         self._sending_since: float | None = None
         self._watch: _SendWatch | None = None
         self._scope: anyio.CancelScope | None = None
+        # Nothing more is accepted; nothing more is written either.
+        self._finishing = False
+        self._abandoned = False
 
     def start(self) -> None:
         """Begin to write."""
         self._runtime.start_task(self._run)
 
-    def finish(self, code: int, reason: str) -> None:
-        """Accept nothing more; write what was accepted, then close."""
-        if not self.outbox.closed:
-            self.outbox.close()
-            self.outbox.put_system(_Finish(code, reason))
+    def finish(self, code: int, reason: str, *, drop: bool = False) -> None:
+        """Accept nothing more; write what was accepted, then close.
 
-    def drop(self) -> None:
-        """Accept nothing more and let go of what waits: the memory is free now."""
+        Args:
+            code: The close code.
+            reason: Words for the client.
+            drop: Let go of what waits instead of writing it; its memory is free
+                when this returns.
+        """
+        if self._finishing:
+            return
+        self._finishing = True
         self.outbox.close()
-        for item in self.outbox.drain():
-            self._bury(item, Undelivered.STOPPED)
+        if drop:
+            self._bury_rest()
+        self.outbox.put_system(_Finish(code, reason))
 
     def abandon(self) -> None:
         """Drop everything and end: the peer is gone, or is given up."""
-        self.drop()
+        self._finishing = True
+        self.outbox.close()
+        self._abandoned = True
+        self._bury_rest()
         if self._scope is not None:
             self._scope.cancel()
 
     async def _run(self) -> None:
         try:
             with anyio.CancelScope() as self._scope:
-                if self.outbox.closed and not self.outbox.system:
+                if self._abandoned:
                     return
                 await self._write_all()
         except TransportClosed as closed:
@@ -178,9 +192,9 @@ class Writer:
             self._sending_since = None
             if self._watch is not None:
                 self._watch.done = True
-            if self.outbox.pending > len(self.outbox.queue):
+            if self.outbox.current is not NOTHING:
                 self._bury(self.outbox.lose(), Undelivered.CANCELLED)
-            self.drop()
+            self.abandon()
             self.ended.open()
 
     async def _write_all(self) -> None:
@@ -236,6 +250,10 @@ class Writer:
         else:
             self._watch = _SendWatch(self, deadline)
             self._runtime.deadlines.add(self._watch)
+
+    def _bury_rest(self) -> None:
+        for item in self.outbox.drain():
+            self._bury(item, Undelivered.STOPPED)
 
     def _bury(self, item: object, why: Undelivered) -> None:
         self._runtime.dead_letters.publish(DeadLetter(item, self._path, why))

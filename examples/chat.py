@@ -19,6 +19,7 @@ import secrets
 import sys
 import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -26,7 +27,17 @@ from typing import Any
 
 import anyio
 
-from greenroom import Actor, ActorAdapter, ActorRef, Client, Restart
+from greenroom import (
+    Actor,
+    ActorAdapter,
+    ActorNotAlive,
+    ActorRef,
+    ChildSpec,
+    Client,
+    DynamicSupervisor,
+    Request,
+    Restart,
+)
 
 # Nothing that a stranger can make grow is without a bound.
 MAX_ROOMS = 100
@@ -39,7 +50,7 @@ adapter = ActorAdapter(path="/ws")
 
 
 @dataclass(frozen=True, slots=True)
-class Enter:
+class Enter(Request[dict[str, object] | str]):
     """Let *client* in as *nick*; answered by the room's state, or by why not."""
 
     client: Client
@@ -48,7 +59,7 @@ class Enter:
 
 
 @dataclass(frozen=True, slots=True)
-class Say:
+class Say(Request[bool]):
     """Say *text*; answered by whether *sid* is in the room."""
 
     sid: str
@@ -156,22 +167,28 @@ class Lobby:
     """Which rooms there are, and how many are in each."""
 
     def __init__(self) -> None:
+        self._supervisor = DynamicSupervisor()
+        self._running: ActorRef[Any] | None = None
         self._rooms: dict[str, RoomRef] = {}
         self._counts: dict[str, int] = {}
-        # Spawning waits: without the lock, two who open one room would make two.
+        # Starting waits: without the lock, two who open one room would make two.
         self._opening = anyio.Lock()
 
     async def open(self, name: str) -> RoomRef | None:
         """The room called *name*, made if need be; None if there are too many."""
         async with self._opening:
+            if self._running is None or not self._running.alive:
+                # Rooms that keep crashing end their supervisor, and nothing else.
+                self._running = await adapter.system.spawn(
+                    lambda: self._supervisor, name="rooms", restart=Restart.PERMANENT
+                )
             room = self._rooms.pop(name, None)
             if room is None or not room.alive:
                 if len(self._rooms) >= MAX_ROOMS and not await self._forget_one():
                     return None
                 # From a factory: a room that crashes comes back with a fresh state.
-                room = await adapter.system.spawn(
-                    partial(Room, name), name=f"room-{name}", restart=Restart.TRANSIENT
-                )
+                spec = ChildSpec(name, partial(Room, name), Restart.TRANSIENT)
+                room = await self._supervisor.start_child(spec)
             # At the end: the room asked for just now is the last to be forgotten.
             self._rooms[name] = room
             return room
@@ -179,7 +196,7 @@ class Lobby:
     async def _forget_one(self) -> bool:
         empty = next((name for name in self._rooms if not self._counts[name]), None)
         if empty is not None:
-            await self._rooms.pop(empty).stop()
+            await self._supervisor.stop_child(self._rooms.pop(empty))
             del self._counts[empty]
         return empty is not None
 
@@ -231,9 +248,9 @@ async def join(event: str, client: Client, data: object) -> dict[str, object]:
     rooms = rooms_of(client)
     rooms.append(room)
     view = await room.ask(Enter(client, nick, text_of(data, "key", 64)))
-    if not isinstance(view, dict):
+    if isinstance(view, str):
         rooms.pop()
-        return refused(str(view))
+        return refused(view)
     # One room at a time; the old one is left only now that the new one let us in.
     for other in rooms[:-1]:
         if other is not room:
@@ -266,7 +283,10 @@ async def ping(event: str, client: Client, data: object) -> None:
 @adapter.on_disconnect()
 async def bye(event: str, client: Client, data: object) -> None:
     for room in rooms_of(client):
-        await room.send(Leave(client.sid))  # waits for a full mailbox: must arrive
+        # `send` waits while the mailbox is full: this one must not get lost. When
+        # everything stops, the rooms may be gone first.
+        with suppress(ActorNotAlive):
+            await room.send(Leave(client.sid))
 
 
 PAGE = Path(__file__).with_name("chat.html").read_bytes()

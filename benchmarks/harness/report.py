@@ -46,6 +46,9 @@ class Row:
     ratio: float
     ratio_low: float
     ratio_high: float
+    #: The same ratio of what a second of processor time achieved.  It hardly
+    #: suffers from others on the core; but idling, too, costs nothing here.
+    cpu_ratio: float | None
     load: float
     server: float
     doubts: tuple[str, ...]
@@ -67,10 +70,13 @@ class Measure:
     def row(self, subject: str, base: str) -> Row:
         """Sum up *subject*, against *base* in the same rounds."""
         samples = self.samples[subject]
+        pairs = list(zip(samples, self.samples[base], strict=True))
         values = [sample.value for sample in samples]
-        ratios = [
-            sample.value / other.value
-            for sample, other in zip(samples, self.samples[base], strict=True)
+        ratios = [sample.value / other.value for sample, other in pairs]
+        cpu_ratios = [
+            (sample.value / sample.server) / (other.value / other.server)
+            for sample, other in pairs
+            if sample.server and other.server
         ]
         return Row(
             subject=subject,
@@ -80,6 +86,7 @@ class Measure:
             ratio=median(ratios),
             ratio_low=min(ratios),
             ratio_high=max(ratios),
+            cpu_ratio=median(cpu_ratios) if cpu_ratios else None,
             load=median(sample.load for sample in samples),
             server=median(sample.server for sample in samples),
             doubts=tuple(self._doubts(samples)),
@@ -105,20 +112,24 @@ def text(measure: Measure, rows: list[Row]) -> str:
     ceiling = (
         f"; load client's ceiling {measure.ceiling:,.0f}" if measure.ceiling else ""
     )
+    rates = rows[0].cpu_ratio is not None
     lines = [
         f"{measure.name}, {measure.unit} (median of {rounds} rounds{ceiling})",
-        f"  {'':26}{'median':>10}  {'lowest - highest':>19}"
-        f"  {'ratio':>6} {'lowest - highest':>16}  {'server':>6} {'load':>5}",
+        f"  {'':26}{'median':>9}  {'lowest - highest':>17}"
+        f"  {'ratio':>6}  {'lowest - highest':>16}"
+        + (f"  {'by CPU':>6}  {'server':>6}  {'load':>5}" if rates else ""),
     ]
     for row in rows:
         digits = 0 if row.median >= 1000 else 1
         spread = f"{row.low:,.{digits}f} - {row.high:,.{digits}f}"
         ratios = f"{row.ratio_low:.2f} - {row.ratio_high:.2f}"
-        busy = f"  {row.server:>6.0%} {row.load:>5.0%}" if row.server else ""
-        lines.append(
-            f"  {row.subject:26}{row.median:>10,.{digits}f}  {spread:>19}"
-            f"  {row.ratio:>6.2f} {ratios:>16}{busy}"
+        line = (
+            f"  {row.subject:26}{row.median:>9,.{digits}f}  {spread:>17}"
+            f"  {row.ratio:>6.2f}  {ratios:>16}"
         )
+        if row.cpu_ratio is not None:
+            line += f"  {row.cpu_ratio:>6.2f}  {row.server:>6.0%}  {row.load:>5.0%}"
+        lines.append(line)
         lines.extend(f"  {'':4}doubtful: {doubt}" for doubt in row.doubts)
     return "\n".join(lines)
 

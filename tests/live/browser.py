@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.ui import WebDriverWait
 
 # A test that is marked `browser` only runs where both are installed.
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
@@ -27,9 +32,12 @@ FLAGS = (
     "--disable-sync",
 )
 
+WAIT_SECONDS = 15.0
+POLL_SECONDS = 0.05
+
 
 @contextmanager
-def chromium(*, width: int = 1280, height: int = 800) -> Iterator[Chrome]:
+def chromium(*, width: int = 1280, height: int = 800) -> Generator[Chrome]:
     """A driver of its own Chromium, which is gone at the end with its profile."""
     profile = tempfile.mkdtemp(prefix="greenroom-chromium-")
     options = ChromeOptions()
@@ -48,3 +56,71 @@ def chromium(*, width: int = 1280, height: int = 800) -> Iterator[Chrome]:
     finally:
         # Chromium's last writes may still be under way when quit() returns.
         shutil.rmtree(profile, ignore_errors=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Tab:
+    """One tab; every method works in it, whichever tab the driver was in.
+
+    A driver works in a tab that is behind another without bringing it to the
+    front: to the page it stays hidden.
+    """
+
+    driver: Chrome
+    handle: str
+
+    def switch(self) -> None:
+        self.driver.switch_to.window(self.handle)
+
+    def go(self, url: str) -> None:
+        self.switch()
+        self.driver.get(url)
+
+    def title(self) -> str:
+        self.switch()
+        return self.driver.title
+
+    def find(self, selector: str) -> WebElement:
+        self.switch()
+        return self.driver.find_element(By.CSS_SELECTOR, selector)
+
+    def shows(self, selector: str) -> bool:
+        return self.find(selector).is_displayed()
+
+    def texts(self, selector: str) -> list[str]:
+        """What the elements say, also where they are scrolled out of sight."""
+        script = (
+            "return [...document.querySelectorAll(arguments[0])]"
+            ".map((node) => node.textContent)"
+        )
+        texts: list[str] = self.run(script, selector)
+        return texts
+
+    def wait(self, what: str, condition: Callable[[], object]) -> None:
+        """Poll until *condition* holds; *what* is the message if it never does."""
+        WebDriverWait(self.driver, WAIT_SECONDS, POLL_SECONDS).until(
+            lambda _: condition(), f"waited for {what}"
+        )
+
+    # Selenium leaves the types of arguments open.
+
+    def run(self, script: str, *arguments: object) -> Any:
+        """What *script* returns."""
+        self.switch()
+        return self.driver.execute_script(  # pyright: ignore[reportUnknownMemberType]
+            script, *arguments
+        )
+
+    def run_async(self, script: str, *arguments: object) -> Any:
+        """What *script* passes to the function that is its last argument."""
+        self.switch()
+        return self.driver.execute_async_script(  # pyright: ignore[reportUnknownMemberType]
+            script, *arguments
+        )
+
+    def devtools(self, command: str, **parameters: object) -> Any:
+        """The answer to a command of the Chrome DevTools protocol."""
+        self.switch()
+        return self.driver.execute_cdp_cmd(  # pyright: ignore[reportUnknownMemberType]
+            command, parameters
+        )

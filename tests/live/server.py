@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,7 +86,7 @@ def hypercorn_server(
     cwd: Path = ROOT,
     port: int = 0,
     extra_args: Sequence[str] = (),
-) -> Iterator[HypercornServer]:
+) -> Generator[HypercornServer]:
     """Serve *target* with ``--worker-class`` *worker* until the block ends.
 
     *port* 0 takes a free one; the port of a server that has ended starts

@@ -2,113 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
-import socket
-import subprocess
-import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import final
 
 import pytest
 from selenium.webdriver import Chrome
-from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.remote.webelement import WebElement
-from selenium.webdriver.support.ui import WebDriverWait
 
 from .browser import chromium
+from .chat_page import ChatTab
 from .server import ROOT, HypercornServer, hypercorn_server
 
 pytestmark = [pytest.mark.live, pytest.mark.browser]
 
 CHAT = "examples.chat:app"
-SECONDS = 15.0
-NOTICE_LASTS = 4.0
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Tab:
-    """One tab with the chat in it; every method works in that tab."""
-
-    driver: Chrome
-    handle: str
-
-    def find(self, selector: str) -> WebElement:
-        self.driver.switch_to.window(self.handle)
-        return self.driver.find_element(By.CSS_SELECTOR, selector)
-
-    def texts(self, selector: str) -> list[str]:
-        """What the elements say, also where they are scrolled out of sight."""
-        self.driver.switch_to.window(self.handle)
-        script = (
-            "return [...document.querySelectorAll(arguments[0])]"
-            ".map((node) => node.textContent)"
-        )
-        texts: list[str] = self.driver.execute_script(script, selector)
-        return texts
-
-    def wait(self, what: str, condition: Callable[[], object]) -> None:
-        self.driver.switch_to.window(self.handle)
-        WebDriverWait(self.driver, SECONDS, poll_frequency=0.05).until(
-            lambda _: condition(), f"waiting for: {what}\nlog: {self.texts('#log li')}"
-        )
-
-    def open(self, url: str, room: str = "lobby") -> None:
-        self.driver.switch_to.window(self.handle)
-        self.driver.get(f"{url}/#{room}")
-        self.wait_state("connected")
-
-    def knock(self, nick: str) -> None:
-        """Give *nick* at the door, with no hand off the keyboard."""
-        self.wait("the door", lambda: self.find("#door").is_displayed())
-        self.find("#nick").send_keys(Keys.CONTROL, "a")
-        self.find("#nick").send_keys(nick, Keys.ENTER)
-
-    def join(self, url: str, nick: str, room: str = "lobby") -> None:
-        self.open(url, room)
-        self.knock(nick)
-        self.wait_inside(room, nick)
-
-    def wait_inside(self, room: str, *people: str) -> None:
-        self.wait(f"being in {room}", lambda: self.texts("#where") == [f"#{room}"])
-        self.wait(f"no door to {room}", lambda: not self.find("#door").is_displayed())
-        self.wait(f"{people} in the list", lambda: set(people) <= set(self.people()))
-
-    def wait_state(self, *states: str) -> None:
-        self.wait(
-            f"the state {states}",
-            lambda: self.find("#status").get_attribute("data-state") in states,
-        )
-
-    def say(self, text: str) -> None:
-        self.find("#text").send_keys(text, Keys.ENTER)
-
-    def said(self) -> list[str]:
-        return self.texts("#log .text")
-
-    def notes(self) -> list[str]:
-        return self.texts("#log .note")
-
-    def people(self) -> list[str]:
-        return self.texts("#people .name")
-
-    def wait_said(self, *texts: str) -> None:
-        self.wait(f"{texts} as the last lines", lambda: self.ends(texts))
-
-    def ends(self, texts: tuple[str, ...]) -> bool:
-        return self.said()[-len(texts) :] == list(texts)
-
-    def close(self) -> None:
-        self.driver.switch_to.window(self.handle)
-        self.driver.close()
+CLOSED = 3  # WebSocket.CLOSED
+TYPING_LASTS = 4.0
 
 
 @pytest.fixture(scope="module")
@@ -118,13 +28,13 @@ def driver() -> Iterator[Chrome]:
 
 
 @pytest.fixture
-def new_tab(driver: Chrome) -> Iterator[Callable[[], Tab]]:
-    """Open tabs of one window, of which the newest is in front, and close them."""
+def new_tab(driver: Chrome) -> Iterator[Callable[[], ChatTab]]:
+    """Open tabs in one window, of which the newest is in front, and close them."""
     keep = driver.current_window_handle
 
-    def open_tab() -> Tab:
+    def open_tab() -> ChatTab:
         driver.switch_to.new_window("tab")
-        return Tab(driver, driver.current_window_handle)
+        return ChatTab(driver, driver.current_window_handle)
 
     yield open_tab
     for handle in set(driver.window_handles) - {keep}:
@@ -145,20 +55,22 @@ def server(worker: str) -> Iterator[HypercornServer]:
 
 
 @pytest.fixture
-def ada(server: HypercornServer, new_tab: Callable[[], Tab]) -> Tab:
+def ada(server: HypercornServer, new_tab: Callable[[], ChatTab]) -> ChatTab:
     tab = new_tab()
     tab.join(server.url, "ada")
     return tab
 
 
 @pytest.fixture
-def grace(server: HypercornServer, new_tab: Callable[[], Tab], ada: Tab) -> Tab:
+def grace(
+    server: HypercornServer, new_tab: Callable[[], ChatTab], ada: ChatTab
+) -> ChatTab:
     tab = new_tab()
     tab.join(server.url, "grace")
     return tab
 
 
-def test_two_tabs_talk(ada: Tab, grace: Tab) -> None:
+def test_two_tabs_talk(ada: ChatTab, grace: ChatTab) -> None:
     ada.say("hello grace")
     grace.wait_said("hello grace")
     grace.say("hello ada")
@@ -170,7 +82,7 @@ def test_two_tabs_talk(ada: Tab, grace: Tab) -> None:
 
 
 def test_what_is_said_is_shown_as_text_and_never_as_markup(
-    ada: Tab, grace: Tab
+    ada: ChatTab, grace: ChatTab
 ) -> None:
     markup = "<img src=x onerror=alert(1)><b>bold</b>"
     ada.say(markup)
@@ -180,76 +92,99 @@ def test_what_is_said_is_shown_as_text_and_never_as_markup(
 
 
 def test_everybody_sees_who_comes_and_who_goes(
-    server: HypercornServer, ada: Tab, grace: Tab, new_tab: Callable[[], Tab]
+    server: HypercornServer,
+    ada: ChatTab,
+    grace: ChatTab,
+    new_tab: Callable[[], ChatTab],
 ) -> None:
     ada.wait_inside("lobby", "ada", "grace")
     grace.wait_inside("lobby", "ada", "grace")
     assert ada.notes()[-1] == "grace joined"
 
-    grace.close()
+    grace.switch()
+    grace.driver.close()
 
-    ada.wait("grace gone", lambda: ada.people() == ["ada"])
-    assert ada.notes()[-1] == "grace left"
+    ada.wait_note("grace left")
+    assert ada.people() == ["ada"]
     # The name is free again, for somebody else.
     new_tab().join(server.url, "grace")
     ada.wait_inside("lobby", "ada", "grace")
 
 
 def test_a_name_in_use_is_refused_at_the_door(
-    server: HypercornServer, ada: Tab, new_tab: Callable[[], Tab]
+    server: HypercornServer, ada: ChatTab, new_tab: Callable[[], ChatTab]
 ) -> None:
     other = new_tab()
     other.open(server.url)
     other.knock("Ada")
-    other.wait("a refusal", lambda: other.find("#refusal").is_displayed())
-
-    assert other.texts("#refusal") == ["Ada is taken in #lobby"]
-    assert other.find("#refusal").get_attribute("role") == "alert"
+    assert other.wait_refusal() == "Ada is taken in #lobby"
+    assert other.find("#refusal").get_dom_attribute("role") == "alert"
 
     other.knock("grace")
     other.wait_inside("lobby", "ada", "grace")
 
 
 def test_a_name_of_blanks_is_refused_with_the_reason(
-    server: HypercornServer, new_tab: Callable[[], Tab]
+    server: HypercornServer, new_tab: Callable[[], ChatTab]
 ) -> None:
     tab = new_tab()
     tab.open(server.url)
     tab.knock("   ")
-    tab.wait("a refusal", lambda: tab.find("#refusal").is_displayed())
 
-    assert "1 to 24 characters" in tab.texts("#refusal")[0]
+    assert "1 to 24 characters" in tab.wait_refusal()
+
+
+def test_nobody_gets_past_the_door_with_escape(
+    server: HypercornServer, new_tab: Callable[[], ChatTab]
+) -> None:
+    tab = new_tab()
+    tab.open(server.url)
+    # Twice: a browser lets a page prevent the first.
+    tab.find("#nick").send_keys(Keys.ESCAPE)
+    tab.find("#nick").send_keys(Keys.ESCAPE)
+
+    tab.knock("ada")
+    tab.wait_inside("lobby", "ada")
+
+
+def test_a_name_can_be_changed_inside(ada: ChatTab, grace: ChatTab) -> None:
+    grace.find("#me").click()
+    grace.knock("hopper")
+
+    grace.wait_inside("lobby", "ada", "hopper")
+    ada.wait_note("hopper joined")
+    assert ada.people() == ["ada", "hopper"]
+    assert ada.notes()[-2:] == ["grace left", "hopper joined"]
 
 
 def test_typing_is_shown_to_the_others_and_expires_by_itself(
-    ada: Tab, grace: Tab
+    ada: ChatTab, grace: ChatTab
 ) -> None:
-    grace.find("#text").send_keys("hm")
     began = time.monotonic()
-    ada.wait("the notice", lambda: ada.texts("#typing") == ["grace is typing…"])
-    assert grace.texts("#typing") == [""]
+    grace.type("hm")
+    ada.wait_typing("grace is typing…")
+    assert grace.typing() == ""
 
-    ada.wait("no notice", lambda: ada.texts("#typing") == [""])
-    assert time.monotonic() - began > NOTICE_LASTS / 2
+    ada.wait_typing("")
+    assert time.monotonic() - began >= TYPING_LASTS
 
 
-def test_a_message_ends_its_senders_typing_notice_at_once(ada: Tab, grace: Tab) -> None:
-    grace.find("#text").send_keys("hm")
-    ada.wait("the notice", lambda: ada.texts("#typing") == ["grace is typing…"])
-    grace.find("#text").send_keys(Keys.ENTER)
+def test_a_message_ends_its_senders_typing_notice_at_once(
+    ada: ChatTab, grace: ChatTab
+) -> None:
+    grace.type("hm")
+    ada.wait_typing("grace is typing…")
+    grace.type(Keys.ENTER)
     ada.wait_said("hm")
 
-    assert ada.texts("#typing") == [""]
+    assert ada.typing() == ""
 
 
 def test_a_late_comer_is_given_the_last_50_lines(
-    server: HypercornServer, ada: Tab, new_tab: Callable[[], Tab]
+    server: HypercornServer, ada: ChatTab, new_tab: Callable[[], ChatTab]
 ) -> None:
     lines = [f"line {number}" for number in range(60)]
-    ada.find("#text")
-    ada.driver.execute_script(
-        "for (const text of arguments[0]) wire.tell('say', { text })", lines
-    )
+    ada.say_many(lines)
     ada.wait_said(*lines)
 
     late = new_tab()
@@ -261,74 +196,82 @@ def test_a_late_comer_is_given_the_last_50_lines(
     assert late.notes() == ["You joined"]
 
 
-def test_rooms_are_listed_and_keep_to_themselves(
-    server: HypercornServer, ada: Tab, grace: Tab
-) -> None:
-    grace.find("#room-name").send_keys("Tea Room", Keys.ENTER)
-    grace.wait_inside("tea-room", "grace")
-    ada.wait("grace gone", lambda: ada.people() == ["ada"])
+def test_rooms_are_listed_and_keep_to_themselves(ada: ChatTab, grace: ChatTab) -> None:
+    grace.find("#room-name").send_keys("Tearoom", Keys.ENTER)
+    grace.wait_inside("tearoom", "grace")
+    ada.wait_note("grace left")
     grace.say("only here")
     grace.wait_said("only here")
-
-    rooms = ["tea-room", "lobby"]
-    for tab in (ada, grace):
-        tab.wait("both rooms", lambda t=tab: set(t.texts("#rooms .name")) == {*rooms})
     ada.say("only there")
     ada.wait_said("only there")
+    for tab in (ada, grace):
+        tab.wait_headcounts(lobby="1 person", tearoom="1 person")
     assert "only there" not in grace.said()
     assert "only here" not in ada.said()
 
-    ada.find("[data-room=tea-room]").click()
+    ada.find("[data-room=tearoom]").click()
 
-    ada.wait_inside("tea-room", "ada", "grace")
+    ada.wait_inside("tearoom", "ada", "grace")
     ada.wait_said("only here")
-    ada.wait("nobody left in the lobby", lambda: headcount(ada, "lobby") == "0 people")
-    assert headcount(ada, "tea-room") == "2 people"
-
-
-def headcount(tab: Tab, room: str) -> str:
-    return tab.texts(f"[data-room={room}] .count")[0]
+    ada.wait_headcounts(lobby="0 people", tearoom="2 people")
 
 
 def test_a_reload_comes_back_as_the_same_person_with_the_history(
-    ada: Tab, grace: Tab
+    ada: ChatTab, grace: ChatTab
 ) -> None:
     grace.say("remember this")
     ada.wait_said("remember this")
-    ada.find("body")
+    ada.switch()
     ada.driver.refresh()
 
     ada.wait_inside("lobby", "ada", "grace")
     ada.wait_said("remember this")
-    assert not ada.find("#door").is_displayed()
 
 
 def test_a_connection_that_broke_unnoticed_does_not_hold_its_name(
-    ada: Tab, grace: Tab
+    ada: ChatTab, grace: ChatTab
 ) -> None:
-    ada.find("body")
     # The old socket stays open and silent, as after a change of networks.
-    ada.driver.execute_script(
+    ada.run(
         "window.stale = wire.socket; stale.onclose = stale.onmessage = null;"
         "wire.socket = null; wire.open();"
     )
     ada.wait_state("connected")
-    ada.wait("the old socket closed", lambda: stale_state(ada) == 3)
+    ada.wait(
+        "the old socket's end", lambda: ada.run("return stale.readyState") == CLOSED
+    )
 
     ada.say("still me")
     grace.wait_said("still me")
-    assert sorted(grace.people()) == ["ada", "grace"]
     # Nothing happened, as far as the others are concerned.
+    assert grace.people() == ["ada", "grace"]
     assert grace.notes()[-1] == "You joined"
 
 
-def stale_state(tab: Tab) -> int:
-    state: int = tab.driver.execute_script("return stale.readyState")
-    return state
+def test_a_second_tab_that_is_the_same_one_takes_over_without_a_tug_of_war(
+    server: HypercornServer, ada: ChatTab, new_tab: Callable[[], ChatTab]
+) -> None:
+    # What duplicating a tab does: the copy has the original's session storage.
+    copy = new_tab()
+    copy.open(server.url)
+    key = ada.run("return sessionStorage.getItem('key')")
+    copy.run(
+        "sessionStorage.setItem('key', arguments[0]);"
+        "sessionStorage.setItem('nick', 'ada'); location.reload()",
+        key,
+    )
+
+    copy.wait_inside("lobby", "ada")
+    ada.wait_state("replaced")
+    assert ada.find("#why").text == "This chat is open in another tab"
+
+    ada.find("#now").click()
+    ada.wait_state("connected")
+    copy.wait_state("replaced")
 
 
 def test_the_page_comes_back_by_itself_when_the_server_does(
-    worker: str, new_tab: Callable[[], Tab]
+    worker: str, new_tab: Callable[[], ChatTab]
 ) -> None:
     with hypercorn_server(CHAT, worker) as server:
         ada, grace = new_tab(), new_tab()
@@ -337,138 +280,155 @@ def test_the_page_comes_back_by_itself_when_the_server_does(
         ada.say("before")
         grace.wait_said("before")
         server.terminate()
-        for tab in (ada, grace):
-            tab.wait_state("waiting", "offline")
-            tab.wait("words", lambda t=tab: "in " in t.find("#why").text)
-            assert tab.find("#strip").is_displayed()
-            assert tab.find("#now").is_displayed()
-        # What is written meanwhile is kept.
-        grace.say("after")
-        assert grace.find("#text").get_property("value") == "after"
+
+    for tab in (ada, grace):
+        tab.wait_state("waiting", "offline")
+        assert tab.shows("#strip")
+    # Two attempts are never so close that this text is missed for long.
+    grace.wait("the seconds", lambda: " s" in grace.find("#why").text)
+    # What is written meanwhile is kept.
+    grace.say("after")
+    assert grace.run("return document.getElementById('text').value") == "after"
 
     with hypercorn_server(CHAT, worker, port=server.port):
         for tab in (ada, grace):
             tab.wait_state("connected")
             tab.wait_inside("lobby", "ada", "grace")
-            assert not tab.find("#strip").is_displayed()
+            assert not tab.shows("#strip")
         assert ada.said() == ["before"]
-        grace.find("#text").send_keys(Keys.ENTER)
+        grace.type(Keys.ENTER)
         ada.wait_said("before", "after")
 
 
-def test_a_hidden_tab_counts_in_its_title_what_it_has_not_shown(
-    ada: Tab, grace: Tab
+CRASHING_CHAT = """
+import sys
+
+sys.path.insert(0, {examples!r})
+
+from chat import adapter, app, lobby
+
+
+@adapter.on("crash")
+async def crash(event, client, data):
+    room = await lobby.open("lobby")
+    room.tell("no message of a room")
+"""
+
+
+def test_a_room_that_crashed_comes_back_with_its_people(
+    worker: str, tmp_path: Path, new_tab: Callable[[], ChatTab]
 ) -> None:
-    assert "#lobby · Greenroom" in titles(grace)
-    # Grace's tab is the newer one, in front of ada's.
+    module = tmp_path / "crashing_chat.py"
+    module.write_text(CRASHING_CHAT.format(examples=str(ROOT / "examples")))
+    with hypercorn_server(f"{module}:app", worker) as server:
+        ada, grace = new_tab(), new_tab()
+        ada.join(server.url, "ada")
+        grace.join(server.url, "grace")
+        ada.say("before")
+        grace.wait_said("before")
+
+        grace.run("wire.tell('crash')")
+
+        for tab in (ada, grace):
+            tab.wait_note("The room started afresh.")
+            tab.wait_inside("lobby", "ada", "grace")
+        ada.say("after")
+        grace.wait_said("before", "after")
+
+
+@pytest.fixture(scope="module")
+def stranger(driver: Chrome) -> Iterator[ChatTab]:
+    """A tab at the door; what is refused leaves nothing behind to share."""
+    with hypercorn_server(CHAT, "trio") as server:
+        tab = ChatTab(driver, driver.current_window_handle)
+        tab.open(server.url)
+        yield tab
+        tab.go("about:blank")
+
+
+@pytest.mark.parametrize(
+    ("event", "data", "why"),
+    [
+        ("join", None, "a name is"),
+        ("join", {"nick": 7, "room": "lobby"}, "a name is"),
+        ("join", {"nick": "x" * 25, "room": "lobby"}, "a name is"),
+        ("join", {"nick": "a\u202eb", "room": "lobby"}, "a name is"),
+        ("join", {"nick": "eve", "room": "a b"}, "a room is"),
+        ("join", {"nick": "eve", "room": ["lobby"]}, "a room is"),
+        ("say", "hello", "a line is"),
+        ("say", {"text": "x" * 2001}, "a line is"),
+        ("say", {"text": "hello"}, "you are in no room"),
+    ],
+)
+def test_what_the_page_would_not_send_is_refused(
+    stranger: ChatTab, event: str, data: object, why: str
+) -> None:
+    answer = stranger.run_async(
+        "const [event, data, done] = arguments; wire.ask(event, data).then(done)",
+        event,
+        data,
+    )
+
+    assert not answer["ok"]
+    assert why in answer["error"]
+
+
+def test_a_hidden_tab_counts_in_its_title_what_it_has_not_shown(
+    ada: ChatTab, grace: ChatTab
+) -> None:
+    assert ada.run("return document.hidden")
     grace.say("one")
     grace.say("two")
     grace.wait_said("one", "two")
-    grace.wait("a count", lambda: "(2) #lobby · Greenroom" in titles(grace))
+    ada.wait("a count", lambda: ada.title() == "(2) #lobby · Greenroom")
 
-    ada.driver.switch_to.window(ada.handle)
-    ada.driver.execute_cdp_cmd("Page.bringToFront", {})
-    ada.wait("no count", lambda: "(2) #lobby · Greenroom" not in titles(ada))
+    ada.devtools("Page.bringToFront")
 
-
-def titles(tab: Tab) -> list[str]:
-    """The titles of all tabs, read without bringing one of them to the front."""
-    targets = tab.driver.execute_cdp_cmd("Target.getTargets", {})
-    return [target["title"] for target in targets["targetInfos"]]
+    ada.wait("no count", lambda: ada.title() == "#lobby · Greenroom")
 
 
-def test_the_log_stays_where_the_reader_scrolled_to(ada: Tab, grace: Tab) -> None:
-    grace.find("#text")
-    grace.driver.execute_script(
-        "for (let n = 0; n < 60; n++) wire.tell('say', { text: `line ${n}` })"
-    )
-    ada.wait_said("line 59")
-    ada.wait("the end in view", lambda: distance_to_end(ada) < 2)
+def test_the_log_stays_where_the_reader_scrolled_to(
+    ada: ChatTab, grace: ChatTab
+) -> None:
+    ada.devtools("Page.bringToFront")
+    lines = [f"line {number}" for number in range(60)]
+    grace.say_many(lines)
+    ada.wait_said(*lines)
+    ada.wait("the end in view", lambda: ada.distance_to_end() < 2)
 
-    ada.driver.execute_script("document.getElementById('log').scrollTop = 100")
-    ada.wait("scrolled", lambda: distance_to_end(ada) > 200)
-    grace.say("news")
+    ada.run("document.getElementById('log').scrollTop = 100")
+    ada.wait("the scrolling noticed", lambda: not ada.run("return chat.following"))
+    grace.say_many(["news"])
     ada.wait_said("news")
-    ada.wait("the button", lambda: ada.find("#jump").is_displayed())
-    assert distance_to_end(ada) > 200
+    assert ada.shows("#jump")
+    assert ada.distance_to_end() > 200
 
     ada.find("#jump").click()
-    ada.wait("the end in view", lambda: distance_to_end(ada) < 2)
-    assert not ada.find("#jump").is_displayed()
-
-
-def distance_to_end(tab: Tab) -> float:
-    tab.find("#log")
-    distance: float = tab.driver.execute_script(
-        "const log = document.getElementById('log');"
-        "return log.scrollHeight - log.scrollTop - log.clientHeight"
-    )
-    return distance
+    ada.wait("the end in view", lambda: ada.distance_to_end() < 2)
+    assert not ada.shows("#jump")
 
 
 def test_on_a_phone_nothing_overflows_and_the_rooms_are_a_drawer(
     server: HypercornServer,
 ) -> None:
     with chromium() as driver:
-        driver.execute_cdp_cmd(
+        tab = ChatTab(driver, driver.current_window_handle)
+        tab.devtools(
             "Emulation.setDeviceMetricsOverride",
-            {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True},
+            width=390,
+            height=844,
+            deviceScaleFactor=2,
+            mobile=True,
         )
-        tab = Tab(driver, driver.current_window_handle)
         tab.join(server.url, "a-name-of-24-characters-", "a-room-of-24-characters-")
         tab.say("unbroken" * 40)
         tab.wait_said("unbroken" * 40)
 
         # What is too wide widens the page of a phone, and zooms it out.
         widths = "return [innerWidth, document.documentElement.scrollWidth]"
-        assert driver.execute_script(widths) == [390, 390]
-        assert not tab.find("#rooms").is_displayed()
+        assert tab.run(widths) == [390, 390]
+        assert not tab.shows("#rooms")
         tab.find("[popovertarget=rooms]").click()
-        tab.wait("the drawer", lambda: tab.find("#rooms").is_displayed())
-        tab.find("#rooms").send_keys(Keys.ESCAPE)
-        tab.wait("no drawer", lambda: not tab.find("#rooms").is_displayed())
-
-
-def test_the_page_is_at_the_root_and_nothing_else_is(server: HypercornServer) -> None:
-    with urllib.request.urlopen(server.url + "/") as answer:
-        page = answer.read()
-        assert answer.headers["content-type"] == "text/html; charset=utf-8"
-        assert "default-src 'none'" in answer.headers["content-security-policy"]
-    assert page == (ROOT / "examples" / "chat.html").read_bytes()
-
-    head = urllib.request.Request(server.url + "/", method="HEAD")
-    with urllib.request.urlopen(head) as answer:
-        assert answer.headers["content-length"] == str(len(page))
-        assert answer.read() == b""
-
-    with pytest.raises(urllib.error.HTTPError, match="404"):
-        urllib.request.urlopen(server.url + "/chat.py")
-
-
-def test_one_command_prints_the_address_and_serves_there(
-    worker: str, tmp_path: Path
-) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    options = ["--worker", worker, "--port", str(port)]
-    process = subprocess.Popen(
-        [sys.executable, ROOT / "examples" / "chat.py", *options],
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    assert process.stdout is not None
-    with process, process.stdout as output:
-        try:
-            said = output.readline()
-            while said and "Running on" not in said:
-                assert f"http://127.0.0.1:{port}/" in said
-                said = output.readline()
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/") as answer:
-                assert answer.status == 200
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+        tab.wait("the drawer", lambda: tab.shows("#rooms"))
+        driver.switch_to.active_element.send_keys(Keys.ESCAPE)
+        tab.wait("no drawer", lambda: not tab.shows("#rooms"))

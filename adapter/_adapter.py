@@ -1,0 +1,308 @@
+"""ActorAdapter: the public face; a Nestipy ``IoAdapter`` and an ASGI app."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar, final
+
+from ..supervision import ActorSystem
+from ._acks import Callback
+from ._asgi import AsgiTransport, Receive, Scope, Send, owns
+from ._codec import Codec
+from ._dispatcher import ROOT, Dispatcher, Handler, check_namespace
+from ._emitter import Emitter
+from ._envelope import JsonEnvelope
+from ._errors import ClientGone
+from ._hooks import PayloadHooks, PostProcess, Preprocess
+from ._options import Options
+from ._server import Server
+from ._statistics import AdapterStatistics
+
+_log = logging.getLogger("greenroom.adapter")
+
+H = TypeVar("H", bound=Handler)
+
+
+@final
+class ActorAdapter:
+    """Live connections, each a supervised actor.
+
+    It is an ASGI app: it takes the WebSocket requests below *path* and the
+    lifespan, and returns whether a scope was its own, so that it can stand in
+    front of another app.  It is what Nestipy's ``app.use_io_adapter`` wants.
+    Mounted where the lifespan does not come, enter `running`.
+
+    Handlers are ``handler(event, client, data)``, async or plain.  Those of one
+    client run one at a time, in the order of its messages; those of different
+    clients side by side.
+
+    Args:
+        path: Where it stands; matched by whole segments.
+        preprocess_payload: Makes ``(event, data)`` of a message, as for Nestipy's
+            own adapter.  With either hook the wire is the application's, and
+            has neither namespaces nor acks.
+        post_process_payload: Makes a message of ``(event, data)``.
+        options: Every bound and deadline.
+        debug: Show clients the text of exceptions.
+
+    Raises:
+        TypeError, ValueError: An argument is wrong; says which, and what was
+            expected.
+    """
+
+    def __init__(
+        self,
+        path: str = "/ws",
+        preprocess_payload: Preprocess | None = None,
+        post_process_payload: PostProcess | None = None,
+        *,
+        options: Options | None = None,
+        debug: bool = False,
+    ) -> None:
+        self._path = _check_path(path)
+        checked: object = options
+        if checked is not None and not isinstance(checked, Options):
+            raise TypeError(f"options must be Options, got {options!r}")
+        flag: object = debug
+        if not isinstance(flag, bool):
+            raise TypeError(f"debug must be a bool, got {debug!r}")
+        self.options = options or Options()
+        # Without the envelope there are no namespaces: all is the root.
+        self._has_envelope = preprocess_payload is None and post_process_payload is None
+        codec: Codec
+        if self._has_envelope:
+            codec = JsonEnvelope(
+                max_bytes=self.options.max_message_bytes,
+                max_depth=self.options.max_depth,
+            )
+        else:
+            codec = PayloadHooks(
+                preprocess_payload,
+                post_process_payload,
+                self._path.strip("/"),
+                max_bytes=self.options.max_message_bytes,
+            )
+        self._dispatcher = Dispatcher()
+        self._server = Server(
+            self.options,
+            codec,
+            self._dispatcher,
+            debug=debug,
+            answers_unknown=self._has_envelope,
+        )
+        self._emitter = Emitter(self._server)
+
+    def __repr__(self) -> str:
+        return f"<ActorAdapter {self._path}>"
+
+    # -- handlers ----------------------------------------------------------
+
+    def on(self, event: str, namespace: str | None = None) -> Callable[[H], H]:
+        """Make the decorated function the handler of *event*.
+
+        What it returns answers the client's ack, if the client asked for one.
+        ``"*"`` is every event of the namespace without a handler of its own.
+        A later handler replaces an earlier one.
+
+        Raises:
+            ValueError: *event* or *namespace* cannot be one.
+        """
+        return self._dispatcher.on(event, self._space(namespace))
+
+    def on_connect(self) -> Callable[[H], H]:
+        """Call the decorated function for each new client, before its messages.
+
+        It may turn the client away; see `Client.reject`.
+        """
+        return self._dispatcher.append_to(self._dispatcher.connect)
+
+    def on_message(self) -> Callable[[H], H]:
+        """Call the decorated function for each event, before the event's handler.
+
+        If it raises, the event's handler is not called.
+        """
+        return self._dispatcher.append_to(self._dispatcher.message)
+
+    def on_disconnect(self) -> Callable[[H], H]:
+        """Call the decorated function once for each client that has gone.
+
+        ``client.close_code`` and ``client.close_reason`` say how.  Its rooms are
+        left by then, and what is emitted to it is refused.
+        """
+        return self._dispatcher.append_to(self._dispatcher.disconnect)
+
+    # -- sending -----------------------------------------------------------
+
+    async def emit(
+        self,
+        event: str,
+        data: Any = None,
+        to: str | Iterable[str] | None = None,
+        room: str | Iterable[str] | None = None,
+        skip_sid: str | Iterable[str] | None = None,
+        namespace: str | None = None,
+        callback: Callback | None = None,
+        ignore_queue: bool = False,
+    ) -> None:
+        """Send *event* to clients, rooms, or everyone; each gets it once.
+
+        Encoded once, whatever the number of receivers.  To clients by sid, it
+        returns when each outbox has accepted it, and waits while one is full.
+        To rooms or everyone it waits only for the registry.  Does not yield
+        while there is room.  What one task emits to a client arrives in the
+        order emitted.
+
+        Args:
+            event: Its name.
+            data: Whatever the codec can encode.
+            to: One sid or several; room names work too.
+            room: One room or several.  With neither, everyone.
+            skip_sid: Who shall not get it.
+            namespace: Of the event, and of the rooms; the root by default.
+            callback: Called with the data of each ack that comes in time.
+            ignore_queue: This process only, where there are several.
+
+        Raises:
+            NotRunning: The adapter is not running.
+            NotEncodable: *data* has no form on the wire.
+            TypeError: An argument has the wrong type.
+        """
+        if not isinstance(event, str):
+            raise TypeError(f"event must be a str, got {event!r}")
+        if callback is not None and not callable(callback):
+            raise TypeError(f"callback must be callable, got {callback!r}")
+        await self._emitter.emit(
+            event,
+            data,
+            to=_names("to", to),
+            rooms=_names("room", room),
+            skip=_names("skip_sid", skip_sid) or (),
+            namespace=self._space(namespace),
+            callback=callback,
+        )
+
+    async def broadcast(self, event: str, data: Any = None) -> None:
+        """Send *event* to everyone; see `emit`."""
+        await self.emit(event, data)
+
+    async def call(
+        self,
+        event: str,
+        data: Any = None,
+        *,
+        to: str,
+        namespace: str | None = None,
+        timeout: float | None = None,
+    ) -> Any:
+        """Send *event* to one client and return the data of its ack.
+
+        Raises:
+            ClientGone: It is not connected, or left before it answered.
+            AckTimeout: No ack came in time.
+            AckFailed: The client answered with an error.
+            NotRunning: The adapter is not running.
+        """
+        self._server.require_running()
+        connection = self._emitter.connection(to)
+        if connection is None:
+            raise ClientGone(to)
+        return await connection.call(event, data, self._space(namespace), timeout)
+
+    # -- running -----------------------------------------------------------
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[ActorAdapter]:
+        """Host the adapter's actors as long as the block lasts.
+
+        For where the lifespan scope does not come: below a mount, in tests.
+        Leaving the block drains.  May be entered again afterwards.
+
+        Raises:
+            RuntimeError: It is running already.
+        """
+        async with self._server.running():
+            yield self
+
+    @property
+    def system(self) -> ActorSystem:
+        """The actor system that the connections live in; spawn your own there.
+
+        Raises:
+            NotRunning: The adapter is not running.
+        """
+        return self._server.require_running()
+
+    async def drain(self, code: int = 1001, reason: str = "going away") -> None:
+        """Refuse new clients and see the present ones off.
+
+        Each gets what was emitted to it before, then the close code.  Returns
+        when all have gone, or after ``drain_seconds``.
+        """
+        await self._server.drain(code, reason)
+
+    async def close(self) -> None:
+        """Drain, as Nestipy asks of an adapter when it shuts down."""
+        await self.drain()
+
+    def statistics(self) -> AdapterStatistics:
+        """A frozen snapshot of what went through."""
+        return self._server.statistics()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> bool:
+        """Serve *scope* if it is ours; return whether it was.
+
+        What is not ours is left untouched, before anything is awaited.
+        """
+        kind = scope["type"]
+        if kind == "websocket":
+            if not owns(self._path, scope):
+                return False
+            await self._server.serve(scope, AsgiTransport(scope, receive, send))
+            return True
+        if kind == "lifespan":
+            return await self._lifespan(scope, receive, send)
+        return False
+
+    async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> bool:
+        if self._server.system is not None:
+            return False  # hosted from outside
+        await receive()
+        try:
+            async with self._server.running():
+                await send({"type": "lifespan.startup.complete"})
+                while (await receive())["type"] != "lifespan.shutdown":
+                    pass
+        except Exception as error:
+            _log.exception("the adapter has failed")
+            await send({"type": "lifespan.shutdown.failed", "message": str(error)})
+            return True
+        await send({"type": "lifespan.shutdown.complete"})
+        return True
+
+    def _space(self, namespace: str | None) -> str:
+        return check_namespace(namespace) if self._has_envelope else ROOT
+
+
+def _check_path(path: object) -> str:
+    if not isinstance(path, str):
+        raise TypeError(f"path must be a str, got {path!r}")
+    if any(c in path for c in "?#\\ ") or not path.isprintable():
+        raise ValueError(f"path must be a plain URL path such as '/ws', got {path!r}")
+    return "/" + path.strip("/")
+
+
+def _names(argument: str, value: object) -> tuple[str, ...] | None:
+    """One name or several, as a tuple."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return (value,)
+    if not isinstance(value, Iterable):
+        raise TypeError(f"{argument} must be a str or several, got {value!r}")
+    names = tuple(value)
+    for name in names:
+        if not isinstance(name, str):
+            raise TypeError(f"{argument} must be a str or several, got {name!r} in it")
+    return names

@@ -1,0 +1,94 @@
+"""Emitter: encode once, tell the registry; wait for nobody but those named.
+
+A message to a room or to all is told to the registry, which passes it on
+without waiting.  A message to clients named by their sid waits until their
+outbox has room, and keeps its place behind what was told to the registry before.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import Any, final
+
+from anyio.lowlevel import checkpoint
+
+from ..actors import ActorRef, DeadLetter, Undelivered
+from ._acks import Callback
+from ._connection import ALL, SID_PREFIX, Connection
+from ._packets import Frame
+from ._server import Server
+from ._writer import Outgoing
+
+_log = logging.getLogger("greenroom.adapter")
+
+
+@final
+class Emitter:
+    """The outbound half of the adapter."""
+
+    __slots__ = ("_server",)
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+
+    async def emit(
+        self,
+        event: str,
+        data: object,
+        *,
+        to: tuple[str, ...] | None,
+        rooms: tuple[str, ...] | None,
+        skip: tuple[str, ...],
+        namespace: str,
+        callback: Callback | None,
+    ) -> None:
+        """Send *event*; to everyone if neither *to* nor *rooms* is given."""
+        server = self._server
+        server.require_running()
+        id = None if callback is None else server.next_id()
+        item: Frame | Outgoing = server.codec.event(event, data, namespace, id)
+        if callback is not None and id is not None:
+            item = Outgoing(item, id, callback, server.options.ack_seconds)
+        skipped = self._refs(skip)
+        if to is None and rooms is None:
+            await server.registry.publish([ALL], item, skip=skipped)
+            return
+        # A sid is a room with one client in it, whichever argument it came by.
+        names = dict.fromkeys((*(to or ()), *(rooms or ())))
+        groups = [(namespace, name) for name in names if name[:1] != SID_PREFIX]
+        if groups:
+            await server.registry.publish(groups, item, skip=skipped)
+        for name in names:
+            if name[:1] == SID_PREFIX and name not in skip:
+                await self._send(name, item, groups)
+
+    async def _send(
+        self, sid: str, item: Frame | Outgoing, groups: list[tuple[str, str]]
+    ) -> None:
+        server = self._server
+        connection = server.connections.get(sid)
+        if connection is not None and connection.is_set_up:
+            ref = connection.context.ref
+            registry = server.registry
+            if any(registry.is_member(group, ref) for group in groups):
+                return  # it has it from its room
+            if await registry.deliver(connection.writer.outbox, item):
+                return
+        server.count("unknown_recipients")
+        letter = DeadLetter(item, f"/connections/{sid}", Undelivered.NO_RECIPIENT)
+        server.require_running().dead_letters.publish(letter)
+        # A loop that emits to one who has left must not keep the others from
+        # running.
+        await checkpoint()
+
+    def _refs(self, sids: Iterable[str]) -> frozenset[ActorRef[Any]]:
+        live = self._server.connections
+        return frozenset(
+            live[sid].context.ref for sid in sids if sid in live and live[sid].is_set_up
+        )
+
+    def connection(self, sid: str) -> Connection | None:
+        """The connection of *sid*, if it is connected."""
+        connection = self._server.connections.get(sid)
+        return connection if connection is not None and connection.is_set_up else None

@@ -1,0 +1,242 @@
+"""Server: the tree that connections live in, and the way in and out of it.
+
+    /                    the system's root
+    ├── rooms            the registry: who is in which room
+    └── connections      one actor for each client, named by its sid
+
+Stopped in reverse: the connections first, all at once, then the rooms.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import secrets
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, final
+
+import anyio
+
+from ..actors import MailboxOptions, Registry
+from ..supervision import (
+    ActorSystem,
+    ChildSpec,
+    DynamicSupervisor,
+    Restart,
+)
+from ._asgi import Scope
+from ._client import Client
+from ._codec import Codec
+from ._connection import ALL, SID_PREFIX, Connection
+from ._dispatcher import Dispatcher
+from ._errors import NotRunning
+from ._options import Options
+from ._statistics import AdapterStatistics, Flow
+from ._transport import Transport, TransportClosed
+from ._writer import outbox_options
+
+_log = logging.getLogger("greenroom.adapter")
+
+
+@final
+class Server:
+    """All connections of one adapter.
+
+    Attributes:
+        connections: The live ones, by sid.
+        registry: Who is in which room.
+    """
+
+    def __init__(
+        self,
+        options: Options,
+        codec: Codec,
+        dispatcher: Dispatcher,
+        *,
+        debug: bool,
+        answers_unknown: bool,
+    ) -> None:
+        self.options = options
+        self.codec = codec
+        self.dispatcher = dispatcher
+        self.debug = debug
+        self.answers_unknown = answers_unknown
+        self.client_class: type[Client] = Client
+        self.outbox_bounds = outbox_options(options)
+        self._inbox_bounds = MailboxOptions(capacity=options.inbox_messages)
+        self.connections: dict[str, Connection] = {}
+        self.registry = Registry()
+        self.system: ActorSystem | None = None
+        self._supervisor: DynamicSupervisor | None = None
+        self._draining = False
+        # What an ended connection leaves behind: its numbers.
+        self._counts: Counter[str] = Counter()
+        self._inbound = Flow()
+        self._outbound = Flow()
+        self._ids = itertools.count(1)
+        # Opened when the last connection has gone, for a drain that waits.
+        self._empty: anyio.Event | None = None
+
+    # -- running -----------------------------------------------------------
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[ActorSystem]:
+        """Take connections as long as the block lasts; then drain.
+
+        Raises:
+            RuntimeError: It is running already.
+            SupervisionFailed: Something that must not fail has failed too often.
+        """
+        if self.system is not None:
+            raise RuntimeError("the adapter is running already")
+        self.registry = Registry()
+        connections = DynamicSupervisor()
+        async with ActorSystem() as system:
+            await system.start_child(ChildSpec("rooms", lambda: self.registry))
+            await system.start_child(ChildSpec("connections", lambda: connections))
+            self.system = system
+            self._supervisor = connections
+            self._draining = False
+            try:
+                yield system
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await self.drain(1001, "going away")
+                self._supervisor = None
+                self.system = None
+
+    @property
+    def accepting(self) -> bool:
+        """Whether new connections are taken."""
+        return self._supervisor is not None and not self._draining
+
+    async def drain(self, code: int, reason: str) -> None:
+        """Take no new connections, and see all clients off.
+
+        Each gets what was sent to it before, then the close code.  Returns when
+        all have gone or ``drain_seconds`` have passed; the rest is then up to
+        the system's own end.
+        """
+        self._draining = True
+        for connection in tuple(self.connections.values()):
+            connection.close(code, reason)
+        if not self.connections:
+            return
+        self._empty = anyio.Event()
+        with anyio.move_on_after(self.options.drain_seconds):
+            await self._empty.wait()
+        if self.connections:
+            _log.warning("%d clients did not leave in time", len(self.connections))
+
+    # -- one connection ----------------------------------------------------
+
+    async def serve(self, scope: Scope, transport: Transport) -> None:
+        """See one connection through, from handshake to goodbye.
+
+        Runs in the server's task, which reads.  Returns when the connection's
+        actor has ended.  Cancelled, the client is seen off all the same.
+        """
+        supervisor = self._supervisor
+        if supervisor is None or not self.accepting:
+            self._counts["refused"] += 1
+            if supervisor is None:
+                _log.error(
+                    "a client was refused: the adapter is not running; pass it "
+                    "the lifespan scope, or enter adapter.running()"
+                )
+            await transport.refuse(503)
+            return
+        try:
+            await transport.accept()
+        except TransportClosed:
+            return
+        # 144 random bits: not to be guessed, and never the same twice.
+        sid = SID_PREFIX + secrets.token_urlsafe(18)
+        connection = Connection(self, sid, scope, transport)
+        self.connections[sid] = connection
+        self._counts["connections"] += 1
+        try:
+            ref = await supervisor.start_child(self._spec(sid, connection))
+        except BaseException:
+            self.connections.pop(sid, None)
+            with anyio.CancelScope(shield=True):
+                await transport.close(1013, "")
+            raise
+        try:
+            with anyio.CancelScope() as connection.reading:
+                await connection.read()
+        finally:
+            # Without effect if the client, or a handler, was first.
+            connection.close(1001, "going away")
+            with anyio.CancelScope(shield=True):
+                await ref.wait_stopped()
+
+    def _spec(self, sid: str, connection: Connection) -> ChildSpec[Any]:
+        options = self.options
+        return ChildSpec(
+            sid,
+            lambda: connection,
+            Restart.TEMPORARY,
+            # As long as all its parts may take together.
+            shutdown=options.handler_grace
+            + options.disconnect_seconds
+            + options.close_seconds
+            + 1.0,
+            mailbox=self._inbox_bounds,
+        )
+
+    # -- what connections need, see House ----------------------------------
+
+    def next_id(self) -> int:
+        """An id for an ack, used once."""
+        return next(self._ids)
+
+    def count(self, what: str) -> None:
+        """Count something that happened."""
+        self._counts[what] += 1
+
+    def connection_ended(self, connection: Connection) -> None:
+        """*connection* is gone: keep its numbers and forget it."""
+        if self.connections.pop(connection.sid, None) is not None:
+            inbox = connection.context.mailbox.statistics()
+            self._inbound = self._inbound.plus(inbox)
+            outbox = connection.writer.outbox.statistics()
+            self._outbound = self._outbound.plus(outbox)
+            if not self.connections and self._empty is not None:
+                self._empty.set()
+
+    def require_running(self) -> ActorSystem:
+        """The system.
+
+        Raises:
+            NotRunning: There is none.
+        """
+        if self.system is None:
+            raise NotRunning("the adapter is not running")
+        return self.system
+
+    def statistics(self) -> AdapterStatistics:
+        """A frozen snapshot."""
+        inbound, outbound = self._inbound, self._outbound
+        for connection in self.connections.values():
+            if connection.is_set_up:
+                inbound = inbound.plus(connection.context.mailbox.statistics())
+                outbound = outbound.plus(connection.writer.outbox.statistics())
+        counts = self._counts
+        return AdapterStatistics(
+            connections=len(self.connections),
+            connections_total=counts["connections"],
+            refused=counts["refused"],
+            rejected=counts["rejected"],
+            strikes=counts["strikes"],
+            handler_errors=counts["handler_errors"],
+            overflows=counts["overflow"],
+            stalls=counts["stalled"],
+            unknown_recipients=counts["unknown_recipients"],
+            rooms=sum(group != ALL for group in self.registry.sizes()),
+            inbound=inbound,
+            outbound=outbound,
+            draining=self._draining,
+        )
