@@ -1,8 +1,10 @@
 """Actors: private state, reached only through a mailbox."""
 
 from ._actor import Actor, Context
-from ._ask import Ask, Reply
-from ._cell import KILL_GRACE, UNSUPERVISED, Cell, Parent, State
+from ._ask import Ask, Reply, Request
+from ._belongings import KILL_GRACE
+from ._capacity import MailboxOptions, MailboxOwner, MailboxStatistics, Overflow
+from ._cell import UNSUPERVISED, Cell, Parent
 from ._dead_letters import DeadLetter, DeadLetters, Undelivered
 from ._errors import (
     ActorCrashed,
@@ -28,9 +30,10 @@ from ._exit import (
     error_of,
     is_abnormal,
 )
-from ._mailbox import NOTHING, Mailbox, MailboxOptions, MailboxStatistics, Overflow
+from ._incarnation import State
+from ._mailbox import NOTHING, Mailbox
 from ._parking import Gate
-from ._ref import ActorRef, Down, Monitor, Request
+from ._ref import ActorRef, Down, Monitor
 from ._registry import Registry
 from ._runtime import Runtime, run_actors
 from ._timers import Timer
@@ -62,6 +65,7 @@ __all__ = [
     "Mailbox",
     "MailboxFull",
     "MailboxOptions",
+    "MailboxOwner",
     "MailboxStatistics",
     "Monitor",
     "NameTaken",

@@ -18,11 +18,22 @@ Ts = TypeVarTuple("Ts")
 
 
 class Host(Protocol):
-    """What a context needs of the cell."""
+    """What a context needs of the incarnation it is the context of."""
 
-    incarnation: int
-    mailbox: Mailbox[Any]
-    runtime: Runtime
+    @property
+    def number(self) -> int:
+        """Which incarnation it is, from 1."""
+        ...
+
+    @property
+    def mailbox(self) -> Mailbox[Any]:
+        """The actor's mailbox."""
+        ...
+
+    @property
+    def runtime(self) -> Runtime:
+        """The ground it stands on."""
+        ...
 
     @property
     def ref(self) -> ActorRef[Any]:
@@ -56,7 +67,8 @@ class Host(Protocol):
 class Context(Generic[M]):
     """The actor's view of its surroundings, as ``self.context``.
 
-    One per incarnation.
+    One per incarnation.  When that has ended, ``stop`` does nothing and what
+    would begin something raises `ActorNotAlive`.
     """
 
     __slots__ = ("_host",)
@@ -87,7 +99,7 @@ class Context(Generic[M]):
     @property
     def incarnation(self) -> int:
         """How often the actor was started: 1 the first time."""
-        return self._host.incarnation
+        return self._host.number
 
     def stop(self, reason: ExitReason | None = None) -> None:
         """End this actor after the message in flight; `Normal` by default."""
@@ -171,13 +183,13 @@ class Actor(Generic[M]):
     async def stopped(self, reason: ExitReason) -> None:
         """Clean up; called once for each incarnation that started.
 
-        Not called when the actor was killed.  An exception here becomes the
-        reason, unless the actor had crashed already.
+        Not called after ``kill``.  An exception here becomes the reason, unless
+        the actor had crashed already.
         """
 
     def killed(self) -> None:
         """The actor is being killed: let go of what does not end by itself.
 
         Called in place, at most once; must not wait.  For actors that have
-        others below them.
+        others below them.  An exception here is logged.
         """

@@ -6,26 +6,49 @@ by the end of the actor, or by the asker going away; all later outcomes are
 dropped.
 
 Waiting is written down in the activation of the one who waits.  A waits for B
-when A's handler awaits an ask or a blocked send to B.  A ring of such waits
-would last until its deadlines, so it is refused before it closes.
+while A's handler awaits the answer to an ask, room for a message, or an end, of
+B's, and that is still to come.  A ring of such waits would last until its
+deadlines, so it is refused before it closes.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Protocol, final
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar, final
 
 from ._deadlines import Deadlines
 from ._errors import AskCycle, AskTimeout
+from ._exit import ExitReason
 from ._mailbox import Envelope
 from ._parking import Parker
 
+R_co = TypeVar("R_co", covariant=True)
+
+
+class Request(Generic[R_co]):
+    """Base for messages that are asked: says the type of the answer.
+
+    ``class Total(Request[int])`` makes ``await ref.ask(Total())`` an `int` to a
+    type checker.  Nothing is checked at run time, and any other message can be
+    asked as well; its answer is an `object`.
+    """
+
+    __slots__ = ()
+
+
+class Pending(Protocol):
+    """What is waited for."""
+
+    @property
+    def done(self) -> bool:
+        """Whether it has come, though the one who waits may not know yet."""
+        ...
+
 
 class Waiting(Protocol):
-    """An actor, as one that waits for others and watches them."""
+    """An actor, as one that waits for others."""
 
     @property
     def path(self) -> str:
@@ -33,46 +56,73 @@ class Waiting(Protocol):
         ...
 
     @property
-    def waits_on(self) -> Sequence[Waiting]:
-        """Whom its handler waits for at this moment."""
+    def waits(self) -> tuple[Wait, ...]:
+        """What its handler waits for at this moment, and of whom."""
         ...
 
-    def begin_wait(self, target: Waiting) -> None:
-        """Its handler waits for *target* from now on."""
-        ...
 
-    def end_wait(self, target: Waiting) -> None:
-        """That wait is over."""
-        ...
-
-    def begin_watch(self, watch: Watch) -> None:
-        """Its incarnation watches another actor from now on."""
-        ...
-
-    def watched_ended(self, watch: Watch, down: object) -> None:
-        """Receive *down* through the system lane."""
-        ...
-
-    def end_watch(self, watch: Watch) -> None:
-        """Forget *watch*, and its Down if that has not been received."""
-        ...
+Wait: TypeAlias = tuple[Pending, Waiting]
 
 
 class Watch(Protocol):
     """A monitor, seen from the actor that watches."""
+
+    @property
+    def binds(self) -> bool:
+        """Whether the watcher ends with the other, instead of hearing of it."""
+        ...
+
+    @property
+    def reason(self) -> ExitReason | None:
+        """How the other ended; None as long as it has not."""
+        ...
+
+    @property
+    def down(self) -> object:
+        """The message that says so; None as long as it has not."""
+        ...
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether nobody wants to know any more."""
+        ...
 
     def cancel(self) -> None:
         """Stop watching."""
         ...
 
 
+class Watcher(Protocol):
+    """An incarnation of an actor, as one that watches others."""
+
+    def begin_watch(self, watch: Watch) -> None:
+        """It watches another actor from now on."""
+        ...
+
+    def watched_ended(self, watch: Watch) -> None:
+        """That actor has ended."""
+        ...
+
+    def end_watch(self, watch: Watch) -> None:
+        """Forget *watch*."""
+        ...
+
+
 class Clock(Protocol):
     """What an ask needs of the runtime."""
 
-    deadlines: Deadlines
-    parker: Parker
+    @property
+    def deadlines(self) -> Deadlines:
+        """Everything that ends by the clock."""
+        ...
 
-    def now(self) -> float:
+    @property
+    def parker(self) -> Parker:
+        """How tasks sleep."""
+        ...
+
+    @property
+    def now(self) -> Callable[[], float]:
         """Seconds on the clock that deadlines are kept by."""
         ...
 
@@ -83,17 +133,41 @@ class Activation:
 
     Attributes:
         owner: The actor.
-        deadline: When the ask being answered expires; asks made meanwhile
-            expire no later.  Infinite if nobody waits for an answer.
+        watcher: The incarnation that gets the Downs of what is watched here.
         blocks: Whether the actor handles no other message while this runs.
+        replying: The ask in flight, as long as its answer is ours to give.
+        deadline: When that expires; asks made meanwhile expire no later.
+            Infinite if nobody waits for an answer.
+        waits: What it waits for.
     """
 
-    __slots__ = ("blocks", "deadline", "owner")
+    __slots__ = ("blocks", "deadline", "owner", "replying", "waits", "watcher")
 
-    def __init__(self, owner: Waiting, *, blocks: bool) -> None:
+    def __init__(self, owner: Waiting, watcher: Watcher, *, blocks: bool) -> None:
         self.owner = owner
-        self.deadline = math.inf
+        self.watcher = watcher
         self.blocks = blocks
+        self.replying: Ask | None = None
+        self.deadline = math.inf
+        # Several at once when the handler has a task group of its own.
+        self.waits: tuple[Wait, ...] = ()
+
+    def begin(self, pending: Pending, target: Waiting) -> Wait:
+        """Write down that the handler waits for *target*, until `end`.
+
+        Raises:
+            AskCycle: *target* waits for the owner already.
+        """
+        cycle = wait_cycle(self.owner, target)
+        if cycle is not None:
+            raise AskCycle(cycle)
+        wait = (pending, target)
+        self.waits = (*self.waits, wait)
+        return wait
+
+    def end(self, wait: Wait) -> None:
+        """That wait is over."""
+        self.waits = tuple(other for other in self.waits if other is not wait)
 
 
 current: ContextVar[Activation | None] = ContextVar("greenroom_current", default=None)
@@ -117,28 +191,13 @@ def wait_cycle(asker: Waiting, target: Waiting) -> list[str] | None:
                 path.append(step.path)
                 step = via[id(step)][1]
             return path[:1] + path[:0:-1]
-        for other in actor.waits_on:
-            if id(other) not in via:
+        for pending, other in actor.waits:
+            # What is done is no longer waited for: the answer is there, and the
+            # one who gave it may go on before the one who gets it.
+            if not pending.done and id(other) not in via:
                 via[id(other)] = (other, actor)
                 reached.append(other)
     return None
-
-
-@contextmanager
-def waiting(asker: Waiting, target: Waiting) -> Iterator[None]:
-    """Write down that *asker*'s handler waits for *target*.
-
-    Raises:
-        AskCycle: *target* waits for *asker* already.
-    """
-    cycle = wait_cycle(asker, target)
-    if cycle is not None:
-        raise AskCycle(cycle)
-    asker.begin_wait(target)
-    try:
-        yield
-    finally:
-        asker.end_wait(target)
 
 
 @final
@@ -173,7 +232,7 @@ class Ask(Envelope):
         self.deadline = deadline
         self.asker = asker
         self._runtime = runtime
-        self.parked: object | None = None
+        self.parked: Any = None
         self.done = False
         self.value: object = None
         self.error: BaseException | None = None
@@ -248,10 +307,10 @@ class Reply:
 class Timed(Envelope):
     """A message from a timer, good only for the incarnation that set it."""
 
-    __slots__ = ("delivered", "incarnation")
+    __slots__ = ("incarnation", "settled")
 
     def __init__(self, message: object, incarnation: int) -> None:
         self.message = message
         self.incarnation = incarnation
-        # Whether the actor has come to it.
-        self.delivered = False
+        # Whether it has left the mailbox, by whatever way.
+        self.settled = False

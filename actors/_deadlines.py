@@ -11,7 +11,7 @@ import heapq
 import itertools
 import math
 from collections.abc import Callable
-from typing import Protocol, final
+from typing import Any, Protocol, final
 
 import anyio
 
@@ -23,8 +23,15 @@ _COMPACT_AT = 1024
 class Expiring(Protocol):
     """Something that ends at its deadline unless it is done before."""
 
-    deadline: float
-    done: bool
+    @property
+    def deadline(self) -> float:
+        """When, on the clock of the runtime."""
+        ...
+
+    @property
+    def done(self) -> bool:
+        """Whether that is no longer of interest."""
+        ...
 
     def expire(self) -> None:
         """The deadline has come.  Must not raise and must not wait."""
@@ -46,11 +53,12 @@ class Deadlines:
         # When the sweeper will wake by itself.
         self._next = math.inf
         self._compact_at = _COMPACT_AT
-        self.parked: object | None = None
+        self.parked: Any = None
 
     def add(self, entry: Expiring) -> None:
         """Call ``entry.expire()`` at its deadline, unless it is done by then."""
-        if entry.deadline == math.inf:
+        # So written, it keeps out NaN as well, which has no place in an order.
+        if not entry.deadline < math.inf:
             return
         heapq.heappush(self._heap, (entry.deadline, next(self._seq), entry))
         if entry.deadline < self._next and self.parked is not None:
@@ -66,15 +74,20 @@ class Deadlines:
         self._compact_at = max(_COMPACT_AT, 2 * len(live))
 
     def _sweep(self) -> float:
-        heap = self._heap
+        """Expire what is due; return when the next entry is.
+
+        What is added meanwhile is for the next sweep, even if it is due: an
+        entry that adds itself again must not keep the loop from going on.
+        """
         now = self._now()
-        while heap and (heap[0][2].done or heap[0][0] <= now):
-            entry = heapq.heappop(heap)[2]
+        due: list[Expiring] = []
+        while self._heap and (self._heap[0][2].done or self._heap[0][0] <= now):
+            due.append(heapq.heappop(self._heap)[2])
+        for entry in due:
+            # The one before it may have settled it.
             if not entry.done:
                 entry.expire()
-                # It may have added, and so replaced the heap.
-                heap = self._heap
-        return heap[0][0] if heap else math.inf
+        return self._heap[0][0] if self._heap else math.inf
 
     async def run(self) -> None:
         """Sweep until cancelled."""

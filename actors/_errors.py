@@ -132,7 +132,7 @@ class NameTaken(ActorError):
         self.holder = holder
 
 
-class Decline(Exception):  # noqa: N818 - not an error, like StopIteration
+class Decline(Exception):
     """Raise it in `Actor.started` to say: this actor is not needed.
 
     The one who started it is told so and no error is reported; OTP's ``ignore``.

@@ -94,3 +94,35 @@ def sole_leaf(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
     return error
+
+
+def judge(
+    error: BaseException, cancelled: type[BaseException]
+) -> tuple[Killed | Crashed, BaseException | None]:
+    """What exit it is when *error* leaves the code of an actor.
+
+    A group is judged by its leaves: what is fatal first, cancellations last.
+
+    Args:
+        error: The exception.
+        cancelled: What a cancellation is on the running event loop.
+
+    Returns:
+        The reason; and what is fatal, if something is: KeyboardInterrupt,
+        SystemExit and whatever else is no `Exception`.  That is no failure of
+        the actor's, and not for its supervisor to deal with.
+    """
+    if isinstance(error, BaseExceptionGroup):
+        failures = error.split(cancelled)[1]
+        if failures is None:
+            return Killed(), None
+        fatal = failures.split(Exception)[1]
+        if fatal is None:
+            return Crashed(sole_leaf(failures)), None
+        error = fatal
+        while isinstance(error, BaseExceptionGroup):
+            # Several at once end the system no more than one does.
+            error = error.exceptions[0]
+    if isinstance(error, cancelled):
+        return Killed(), None
+    return Crashed(error), None if isinstance(error, Exception) else error

@@ -14,47 +14,67 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Protocol, final
+from typing import Any, Protocol, final
+
+import anyio
 
 
 class Parkable(Protocol):
     """Something one task at a time sleeps on."""
 
-    parked: object | None
+    parked: Any
+    """None, or what the event loop in use wakes the sleeper by."""
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Parker:
-    """How tasks sleep on the running event loop."""
+    """How tasks sleep on the running event loop, and how it cancels them."""
 
+    backend: str
+    """``"asyncio"`` or ``"trio"``."""
+    cancelled: type[BaseException]
+    """What a cancelled task is hit by."""
     park: Callable[[Parkable], Awaitable[None]]
     """Sleep until woken.  A checkpoint; cancelled, *slot* is free again."""
     unpark: Callable[[Parkable], None]
     """Wake the task that sleeps on *slot*; there must be one."""
+    absorb: Callable[[], None]
+    """Go on after a cancellation that no cancel scope asked for."""
 
 
-async def _park_asyncio(slot: Parkable) -> None:
-    future = asyncio.get_running_loop().create_future()
-    slot.parked = future
-    try:
-        await future
-    finally:
-        # By identity: woken and parked again, the slot holds another future.
-        if slot.parked is future:
-            slot.parked = None
+def _asyncio_parker() -> Parker:
+    # Bound once: looking the loop up costs as much as making the future.
+    create_future = asyncio.get_running_loop().create_future
 
+    async def park(slot: Parkable) -> None:
+        slot.parked = future = create_future()
+        try:
+            await future
+        finally:
+            # By identity: woken and parked again, the slot holds another future.
+            if slot.parked is future:
+                slot.parked = None
 
-def _unpark_asyncio(slot: Parkable) -> None:
-    future = slot.parked
-    slot.parked = None
-    assert isinstance(future, asyncio.Future)
-    # A native Task.cancel() may have come first, in this same tick.
-    if not future.done():
-        future.set_result(None)
+    def unpark(slot: Parkable) -> None:
+        future: asyncio.Future[None] = slot.parked
+        slot.parked = None
+        # A native Task.cancel() may have come first, in this same tick.
+        if not future.done():
+            future.set_result(None)
+
+    def absorb() -> None:
+        # A native Task.cancel() is counted until somebody says that it was
+        # dealt with; asyncio's own timeouts and task groups go by that count.
+        task = asyncio.current_task()
+        while task is not None and task.cancelling():
+            task.uncancel()
+
+    return Parker("asyncio", asyncio.CancelledError, park, unpark, absorb)
 
 
 def _trio_parker() -> Parker:
+    from trio import Cancelled
     from trio.lowlevel import (
         Abort,
         RaiseCancelT,
@@ -75,19 +95,22 @@ def _trio_parker() -> Parker:
         await wait_task_rescheduled(abort)
 
     def unpark(slot: Parkable) -> None:
-        task = slot.parked
+        task: Task = slot.parked
         slot.parked = None
-        assert isinstance(task, Task)
         reschedule(task)
 
-    return Parker(park, unpark)
+    def absorb() -> None:
+        """Nothing to do: on Trio every cancellation belongs to a scope."""
+
+    return Parker("trio", Cancelled, park, unpark, absorb)
 
 
-def parker_for(backend: str) -> Parker:
-    """The parker for *backend*, as `sniffio` names it."""
-    if backend == "trio":
-        return _trio_parker()
-    return Parker(_park_asyncio, _unpark_asyncio)
+def running_parker() -> Parker:
+    """The parker of the event loop that runs now."""
+    # By what it cancels with: AnyIO 4.12 no longer brings sniffio along.
+    if anyio.get_cancelled_exc_class() is asyncio.CancelledError:
+        return _asyncio_parker()
+    return _trio_parker()
 
 
 @final
@@ -95,7 +118,7 @@ class _Sleeper:
     __slots__ = ("parked",)
 
     def __init__(self) -> None:
-        self.parked: object | None = None
+        self.parked: Any = None
 
 
 @final
@@ -116,8 +139,7 @@ class Gate:
         sleeper = _Sleeper()
         self._sleepers.append(sleeper)
         try:
-            while not self.opened:
-                await self._parker.park(sleeper)
+            await self._parker.park(sleeper)
         finally:
             if not self.opened:
                 self._sleepers.remove(sleeper)
@@ -127,5 +149,6 @@ class Gate:
         self.opened = True
         sleepers, self._sleepers = self._sleepers, []
         for sleeper in sleepers:
+            # One that was cancelled in this tick is awake already.
             if sleeper.parked is not None:
                 self._parker.unpark(sleeper)

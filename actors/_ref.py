@@ -6,41 +6,22 @@ memory, not its state: the state goes with the incarnation.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar, final, overload
+from typing import Any, Protocol, TypeVar, final
 
 import anyio
 
-from ._ask import Ask, Clock, Waiting, current, waiting
-from ._errors import ActorNotAlive, AskCycle, MailboxFull, SendTimeout
+from ._address import Address, Recipient
+from ._ask import Pending, Watcher, current
+from ._errors import AskCycle
 from ._exit import ExitReason, Shutdown
-from ._mailbox import Mailbox, MailboxStatistics, Sender
 
-M = TypeVar("M")
 M_contra = TypeVar("M_contra", contravariant=True)
-R_co = TypeVar("R_co", covariant=True)
-
-DEFAULT_ASK_TIMEOUT = 5.0
 
 
-class Request(Generic[R_co]):
-    """Base for messages that are asked: says the type of the answer.
-
-    ``class Total(Request[int])`` makes ``await ref.ask(Total())`` an `int` to a
-    type checker.  Nothing is checked at run time, and any other message can be
-    asked as well; its answer is an `object`.
-    """
-
-    __slots__ = ()
-
-
-class Body(Waiting, Protocol):
+class Body(Recipient, Protocol):
     """What a ref needs of the cell behind it."""
-
-    runtime: Clock
-    mailbox: Mailbox[Any]
 
     @property
     def ref(self) -> ActorRef[Any]:
@@ -48,8 +29,8 @@ class Body(Waiting, Protocol):
         ...
 
     @property
-    def ending(self) -> ExitReason | None:
-        """How it ended; while it is stopping, how it will."""
+    def life(self) -> Pending | None:
+        """The incarnation, done when it has exited; None before the first."""
         ...
 
     def request_stop(self, reason: ExitReason) -> None:
@@ -103,37 +84,51 @@ class Monitor:
     system lane, and the watch ends with the incarnation that began it.
     """
 
-    __slots__ = ("_target", "_watcher", "binds", "down", "parked")
+    __slots__ = ("_target", "_watcher", "binds", "cancelled", "down", "parked")
 
     def __init__(
-        self, target: Body, watcher: Waiting | None, *, binds: bool = False
+        self, target: Body, watcher: Watcher | None, *, binds: bool = False
     ) -> None:
         self._target = target
         # Whether the watcher ends with the target, instead of hearing of it.
         self.binds = binds
-        # Whose incarnation owns this watch; None outside of every actor.
+        # Whose watch this is; None outside of every actor.
         self._watcher = watcher
+        # Whether nobody wants to know any more; or its news was received.
+        self.cancelled = False
+        self.down: Down | None = None
+        self.parked: Any = None
         if watcher is not None:
             watcher.begin_watch(self)
-        self.down: Down | None = None
-        self.parked: object | None = None
+        target.add_monitor(self)
+
+    @property
+    def reason(self) -> ExitReason | None:
+        """How the actor ended; None as long as it has not."""
+        return None if self.down is None else self.down.reason
 
     def deliver(self, down: Down) -> None:
         """The actor has ended.  Called once, by its cell."""
+        if self.cancelled:
+            return  # by somebody who was told just before
         self.down = down
         if self._watcher is not None:
-            self._watcher.watched_ended(self, down)
-        if self.parked is not None:
-            self._target.runtime.parker.unpark(self)
+            self._watcher.watched_ended(self)
+        self._wake()
 
     async def wait(self) -> Down:
         """Wait for the Down; one task at a time may.
 
-        Cancelling it leaves the watch in place.
+        Cancelling the wait leaves the watch in place.
+
+        Raises:
+            anyio.ClosedResourceError: The watch was cancelled.
         """
         if self.parked is not None:
             raise anyio.BusyResourceError("waiting on")
         while self.down is None:
+            if self.cancelled:
+                raise anyio.ClosedResourceError
             await self._target.runtime.parker.park(self)
         return self.down
 
@@ -142,13 +137,19 @@ class Monitor:
 
         OTP's ``demonitor`` with ``flush``.  Doing it twice is fine.
         """
+        self.cancelled = True
         self._target.remove_monitor(self)
         if self._watcher is not None:
             self._watcher.end_watch(self)
+        self._wake()
+
+    def _wake(self) -> None:
+        if self.parked is not None:
+            self._target.runtime.parker.unpark(self)
 
 
 @final
-class ActorRef(Generic[M_contra]):
+class ActorRef(Address[M_contra]):
     """Address of an actor, good for as long as anybody keeps it.
 
     Messages from one sender arrive in the order sent, whatever mixture of
@@ -157,15 +158,11 @@ class ActorRef(Generic[M_contra]):
     `anyio.from_thread`.
     """
 
-    __slots__ = ("__weakref__", "_body", "_mailbox", "path")
-
-    path: str
-    """Where the actor stands in the tree, for example ``/chat/room-7``."""
+    __slots__ = ("_body",)
 
     def __init__(self, path: str, body: Body) -> None:
-        self.path = path
+        super().__init__(path, body)
         self._body = body
-        self._mailbox = body.mailbox
 
     def __repr__(self) -> str:
         return f"<ActorRef {self.path}>"
@@ -175,153 +172,11 @@ class ActorRef(Generic[M_contra]):
         """The last part of the path."""
         return self.path.rpartition("/")[2]
 
-    @property
-    def alive(self) -> bool:
-        """Whether it takes messages.  True while it restarts."""
-        return not self._mailbox.closed
-
-    def tell(self, message: M_contra) -> None:
-        """Put *message* in the mailbox, without waiting.
-
-        Accepted is not handled: an actor that ends first leaves its mailbox
-        unread, to the dead letters.
-
-        Raises:
-            MailboxFull: The mailbox is full and its policy is to refuse.
-            ActorNotAlive: The actor has ended or is stopping.
-        """
-        if not self._mailbox.put(message):
-            raise self._refusal(message)
-
-    def try_tell(self, message: M_contra) -> bool:
-        """Like `tell`, but return whether it was accepted."""
-        return self._mailbox.put(message)
-
-    async def send(self, message: M_contra, *, timeout: float | None = None) -> None:
-        """Put *message* in the mailbox; wait while it is full, first come first.
-
-        Does not yield to other tasks while there is room.  Waits whatever the
-        overflow policy is: policies are for `tell`.  Cancelled while it waits,
-        it either accepted the message or did not; never half.
-
-        Args:
-            message: The message.
-            timeout: Seconds to wait at most.  Inside an actor that is answering
-                an ask, that ask's deadline holds as well.
-
-        Raises:
-            SendTimeout: No room came free in time.
-            ActorNotAlive: The actor has ended, perhaps while this waited.
-            AskCycle: The actor itself waits for the one who sends.
-        """
-        sender = self._mailbox.wait_for_room(message)
-        if sender is None:
-            return
-        seconds, deadline = self._deadline(timeout)
-        activation = current.get()
-        if activation is None or not activation.blocks:
-            await self._line_up(sender, seconds, deadline)
-        else:
-            try:
-                with waiting(activation.owner, self._body):
-                    await self._line_up(sender, seconds, deadline)
-            finally:
-                self._mailbox.give_up(sender)
-
-    async def _line_up(self, sender: Sender, seconds: float, deadline: float) -> None:
-        """Wait for the room that *sender* stands in line for."""
-        runtime = self._body.runtime
-        sender.deadline = deadline
-        runtime.deadlines.add(sender)
-        if not await self._mailbox.wait_in_line(sender):
-            if self._mailbox.closed:
-                raise self._refusal(sender.message)
-            raise SendTimeout(self.path, seconds)
-
-    def _deadline(self, timeout: float | None) -> tuple[float, float]:
-        """How long may be waited, and until when.
-
-        Within the deadline of the ask that the running actor answers.
-        """
-        activation = current.get()
-        now = self._body.runtime.now()
-        deadline = math.inf if timeout is None else now + timeout
-        if activation is not None and activation.deadline < deadline:
-            deadline = activation.deadline
-        return deadline - now, deadline
-
-    def _refusal(self, message: object) -> ActorNotAlive | MailboxFull:
-        if self._mailbox.closed:
-            return ActorNotAlive(self.path, self._body.ending, message)
-        return MailboxFull(self.path, self._mailbox.options.capacity, message)
-
-    @overload
-    async def ask(
-        self,
-        message: Request[R_co],
-        *,
-        timeout: float | None = ...,
-    ) -> R_co: ...
-
-    @overload
-    async def ask(
-        self,
-        message: M_contra,
-        *,
-        timeout: float | None = ...,
-    ) -> object: ...
-
-    async def ask(
-        self,
-        message: object,
-        *,
-        timeout: float | None = DEFAULT_ASK_TIMEOUT,
-    ) -> object:
-        """Put *message* in the mailbox and wait for what ``receive`` returns.
-
-        Waits for room like `send`, then for the answer; the timeout covers
-        both.  Cancelled or expired before its turn, the message is skipped; it
-        may have been handled if its turn had come.
-
-        Args:
-            message: The message.
-            timeout: Seconds until `AskTimeout`; None for no limit.  Inside an
-                actor that is answering an ask, that ask's deadline holds as
-                well.
-
-        Raises:
-            AskTimeout: No answer in time.
-            ActorCrashed: The actor crashed over this message, or for good
-                before reaching it.  One that restarts keeps the message.
-            ActorNotAlive: It has ended, or ended before reaching the message.
-            AskCycle: The answer would have to wait for the one who asks.
-        """
-        body = self._body
-        activation = current.get()
-        seconds, deadline = self._deadline(timeout)
-        if activation is None:
-            ask = Ask(message, self.path, seconds, deadline, None, body.runtime)
-            return await self._answer(ask)
-        asker = activation.owner
-        ask = Ask(message, self.path, seconds, deadline, asker.path, body.runtime)
-        if not activation.blocks:
-            return await self._answer(ask)
-        with waiting(asker, body):
-            return await self._answer(ask)
-
-    async def _answer(self, ask: Ask) -> object:
-        sender = self._mailbox.wait_for_room(ask)
-        if sender is not None:
-            try:
-                await self._line_up(sender, ask.seconds, ask.deadline)
-            except BaseException:
-                # Admitted and cancelled in one tick, it waits in the mailbox.
-                ask.done = True
-                raise
-        return await ask.wait()
-
     async def stop(
-        self, reason: ExitReason | None = None, *, timeout: float | None = None
+        self,
+        reason: ExitReason | None = None,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109 - a word all of these share
     ) -> ExitReason:
         """Ask the actor to end after the message in flight; wait until it has.
 
@@ -340,12 +195,13 @@ class ActorRef(Generic[M_contra]):
 
         Raises:
             TimeoutError: It has not ended in time.
-            AskCycle: It is the one that calls; see `Context.stop`.
+            AskCycle: It is the one that calls, see `Context.stop`; or it waits
+                for the one that calls, and will stop when it need not any more.
         """
         activation = current.get()
         if activation is not None and activation.owner is self._body:
             raise AskCycle([self.path, self.path])
-        self._body.request_stop(Shutdown() if reason is None else reason)
+        self.stop_nowait(reason)
         return await self.wait_stopped(timeout=timeout)
 
     def stop_nowait(self, reason: ExitReason | None = None) -> None:
@@ -360,15 +216,27 @@ class ActorRef(Generic[M_contra]):
         """
         self._body.kill()
 
-    async def wait_stopped(self, *, timeout: float | None = None) -> ExitReason:
+    async def wait_stopped(self, *, timeout: float | None = None) -> ExitReason:  # noqa: ASYNC109 - as for stop
         """Wait until this incarnation has ended, and return how.
 
         Raises:
             TimeoutError: It has not ended in time.
+            AskCycle: It is, or waits for, the one that calls.
         """
-        if timeout is None:
+        body = self._body
+        activation = current.get()
+        if activation is None or not activation.blocks or body.life is None:
+            return await self._until_stopped(timeout)
+        wait = activation.begin(body.life, body)
+        try:
+            return await self._until_stopped(timeout)
+        finally:
+            activation.end(wait)
+
+    async def _until_stopped(self, seconds: float | None) -> ExitReason:
+        if seconds is None:
             return await self._body.wait_stopped()
-        with anyio.fail_after(timeout):
+        with anyio.fail_after(seconds):
             return await self._body.wait_stopped()
 
     def monitor(self) -> Monitor:
@@ -379,23 +247,9 @@ class ActorRef(Generic[M_contra]):
         actor that has ended already answers at once.  A restart is no end.
         """
         activation = current.get()
-        return watch_ref(self, None if activation is None else activation.owner)
-
-    def statistics(self) -> MailboxStatistics:
-        """What went through the mailbox so far, over all incarnations."""
-        return self._mailbox.statistics()
+        return Monitor(self._body, None if activation is None else activation.watcher)
 
 
 def body_of(ref: ActorRef[Any]) -> Body:
     """What stands behind *ref*."""
     return ref._body  # pyright: ignore[reportPrivateUsage]  # same file
-
-
-def watch_ref(
-    ref: ActorRef[Any], watcher: Waiting | None, *, binds: bool = False
-) -> Monitor:
-    """Make *watcher* watch *ref*; see `ActorRef.monitor`."""
-    body = body_of(ref)
-    monitor = Monitor(body, watcher, binds=binds)
-    body.add_monitor(monitor)
-    return monitor

@@ -5,6 +5,9 @@ around it: an actor ends because its supervisor says so, in its turn, and not
 because a scope far away was cancelled.  The tree of who supervises whom is kept
 by the supervisors; the group is flat, so that one task that refuses to end
 keeps no other from ending.
+
+The law: when the ground is gone, so is every actor that stood on it.  Whoever
+still holds a ref is told so at once, and nobody waits for an answer.
 """
 
 from __future__ import annotations
@@ -13,20 +16,27 @@ import asyncio
 import contextvars
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any, final
+from typing import Any, Protocol, final
 
 import anyio
 import anyio.abc
-import sniffio
 
 from ._dead_letters import DeadLetters
 from ._deadlines import Deadlines
-from ._exit import sole_leaf
-from ._parking import Gate, Parker, parker_for
+from ._exit import ExitReason, Killed, sole_leaf
+from ._parking import Parker, running_parker
 
 _log = logging.getLogger("greenroom.actors")
+
+
+class Lasting(Protocol):
+    """What has not ended yet: a cell."""
+
+    def end(self, reason: ExitReason) -> None:
+        """End it for good, in place."""
+        ...
 
 
 @final
@@ -39,8 +49,7 @@ class Runtime:
     __slots__ = (
         "_context",
         "_group",
-        "backend",
-        "closing",
+        "cells",
         "dead_letters",
         "deadlines",
         "fatal_error",
@@ -58,19 +67,27 @@ class Runtime:
         # Actors start in the context that the system was opened in, never in
         # that of whoever happens to spawn them, which may be a request's.
         self._context = context
-        self.backend = sniffio.current_async_library()
-        self.parker: Parker = parker_for(self.backend)
-        self.now, self.tick = _clocks(self.backend)
+        self.parker: Parker = running_parker()
+        self.now, self.tick = _clocks(self.parker.backend)
         self.deadlines = Deadlines(self.now, self.parker)
         self.dead_letters = DeadLetters()
+        # Those that have been started and have not ended.
+        self.cells: set[Lasting] = set()
         # Called with (path, level) when a mailbox passes a watermark.
         self.level_listeners: list[Callable[[str, int], None]] = []
-        # Set once the group itself is cancelled: from then on a cancellation is
-        # nobody's failure.
-        self.closing = False
         self.fatal_error: BaseException | None = None
         # Called once, with the first fatal error.
         self.on_fatal: Callable[[], None] | None = None
+
+    @property
+    def backend(self) -> str:
+        """``"asyncio"`` or ``"trio"``."""
+        return self.parker.backend
+
+    @property
+    def closing(self) -> bool:
+        """Whether all tasks are being cancelled, which then is nobody's failure."""
+        return self._group.cancel_scope.cancel_called
 
     def start_task(
         self, function: Callable[..., Awaitable[object]], *args: Any
@@ -80,16 +97,33 @@ class Runtime:
         It must contain its own errors: what escapes is a bug of ours, and ends
         the system.
         """
-        self._context.run(self._group.start_soon, self._contained, function, args)
+        # A copy, because an eager task runs inside this call and may start others.
+        context = self._context.copy()
+        context.run(self._group.start_soon, self._contained, function, args)
 
     async def _contained(
         self, function: Callable[..., Awaitable[object]], args: tuple[Any, ...]
     ) -> None:
         try:
             await function(*args)
-        except Exception as error:
+        except GeneratorExit:
+            raise  # the event loop is being torn down under us
+        except self.parker.cancelled:
+            # Going on would end the group, and with it every actor, because
+            # somebody has cancelled one of their tasks natively.
+            if not self.closing:
+                _log.warning("%r was cancelled from outside", function)
+        except BaseException as error:
             _log.critical("a bug in greenroom ends the system", exc_info=error)
             self.fatal(error)
+
+    async def sweep(self) -> None:
+        """Keep the deadlines, also when somebody cancels this task natively."""
+        while not self.closing:
+            try:
+                await self.deadlines.run()
+            except self.parker.cancelled:
+                self.parker.absorb()
 
     def fatal(self, error: BaseException) -> None:
         """End the system in order, and raise *error* at its root.
@@ -125,44 +159,59 @@ def _clocks(backend: str) -> tuple[Callable[[], float], Callable[[], float]]:
 
 
 @asynccontextmanager
-async def run_actors() -> AsyncIterator[Runtime]:
+async def run_actors() -> AsyncGenerator[Runtime]:
     """Open the ground; on leaving, cancel whatever task is left.
 
     An ordered end is the caller's business: see `ActorSystem`.
+
+    Raises:
+        BaseException: What `Runtime.fatal` was told of, whatever else happened.
     """
     context = contextvars.copy_context()
     runtime: Runtime | None = None
     error: BaseException | None = None
+    ready, leave = anyio.Event(), anyio.Event()
 
-    async def ground(task_status: anyio.abc.TaskStatus[None]) -> None:
+    async def ground() -> None:
         nonlocal runtime
-        with anyio.CancelScope(shield=True):
-            async with anyio.create_task_group() as group:
-                runtime = Runtime(group, context)
-                leave = Gate(runtime.parker)
-                exits.append(leave)
-                group.start_soon(runtime.deadlines.run)
-                task_status.started()
-                await leave.wait()
-                runtime.closing = True
-                group.cancel_scope.cancel()
+        try:
+            with anyio.CancelScope(shield=True):
+                async with anyio.create_task_group() as group:
+                    runtime = Runtime(group, context)
+                    group.start_soon(runtime.sweep)
+                    ready.set()
+                    await leave.wait()
+                    group.cancel_scope.cancel()
+        finally:
+            assert runtime is not None
+            if not leave.is_set():
+                runtime.fatal(RuntimeError("the tasks of the system were cancelled"))
+            # Those whose task came to no end of its own, or that had none.
+            for cell in tuple(runtime.cells):
+                cell.end(Killed())
 
-    exits: list[Gate] = []
     try:
         async with anyio.create_task_group() as host:
-            await host.start(ground)
-            assert runtime is not None
+            # Not host.start(): cancelled, it would wait for the shielded ground,
+            # which nobody would have told to leave.
+            host.start_soon(ground)
             try:
+                await ready.wait()
+                assert runtime is not None
                 yield runtime
             except BaseException as raised:
                 # Kept aside so that the group does not wrap it in a group.
                 error = raised
             finally:
-                exits[0].open()
+                leave.set()
     except anyio.get_cancelled_exc_class():
         # Cancelled while the last tasks went; the body's own error, if it had
         # one, says more.
         if error is None:
             raise
-    if error is not None:
-        raise error
+    try:
+        if error is not None:
+            raise error
+    finally:
+        if runtime is not None and runtime.fatal_error is not None:
+            raise runtime.fatal_error

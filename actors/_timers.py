@@ -9,14 +9,29 @@ from ._mailbox import Mailbox
 
 
 class TimerHost(Protocol):
-    """What a timer needs of its actor."""
+    """What a timer needs of its actor's incarnation."""
 
-    runtime: Clock
-    mailbox: Mailbox[Any]
-    incarnation: int
+    @property
+    def runtime(self) -> Clock:
+        """The clock."""
+        ...
+
+    @property
+    def mailbox(self) -> Mailbox[Any]:
+        """Where the messages go."""
+        ...
+
+    @property
+    def number(self) -> int:
+        """Which incarnation it is."""
+        ...
 
     def timer_lost(self, message: object) -> None:
-        """The mailbox had no room for *message*."""
+        """The mailbox did not take *message*."""
+        ...
+
+    def timer_failed(self, error: Exception) -> None:
+        """A function of the mailbox's options raised *error*."""
         ...
 
     def timer_done(self, timer: Timer) -> None:
@@ -28,15 +43,7 @@ class TimerHost(Protocol):
 class Timer:
     """Handle of one timer."""
 
-    __slots__ = (
-        "_host",
-        "_incarnation",
-        "_interval",
-        "_message",
-        "_waiting",
-        "deadline",
-        "done",
-    )
+    __slots__ = ("_host", "_interval", "_message", "_waiting", "deadline", "done")
 
     def __init__(
         self, host: TimerHost, delay: float, message: object, interval: float | None
@@ -46,7 +53,6 @@ class Timer:
         if interval is not None and not interval > 0:
             raise ValueError(f"seconds between ticks must be above 0, got {interval!r}")
         self._host = host
-        self._incarnation = host.incarnation
         self._message = message
         self._interval = interval
         # The last tick, as long as the actor has not come to it.
@@ -57,12 +63,8 @@ class Timer:
 
     def expire(self) -> None:
         """Fire.  Called by the sweeper."""
-        if self._waiting is None or self._waiting.delivered:
-            tick = Timed(self._message, self._incarnation)
-            if self._host.mailbox.put(tick):
-                self._waiting = tick
-            else:
-                self._host.timer_lost(self._message)
+        if self._waiting is None or self._waiting.settled:
+            self._tick()
         if self._interval is None:
             self.done = True
             self._host.timer_done(self)
@@ -73,10 +75,21 @@ class Timer:
             self.deadline += self._interval * (1 + late // self._interval)
             self._host.runtime.deadlines.add(self)
 
+    def _tick(self) -> None:
+        tick = Timed(self._message, self._host.number)
+        try:
+            if self._host.mailbox.put(tick):
+                self._waiting = tick
+            else:
+                self._host.timer_lost(self._message)
+        except Exception as error:
+            # There is no caller whom it could concern, as there is for a tell.
+            self._host.timer_failed(error)
+
     def cancel(self) -> None:
         """Do not fire again; a tick that waits in the mailbox is not delivered."""
         if not self.done:
             self.done = True
             self._host.timer_done(self)
         if self._waiting is not None:
-            self._waiting.incarnation = -1
+            self._waiting.incarnation = 0

@@ -7,11 +7,14 @@ up by who waited, or with the client.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias, final
 
 from ..actors import Ask, Runtime
 from ._errors import AckFailed, AckTimeout, AdapterError
+
+_log = logging.getLogger("greenroom.adapter")
 
 Callback: TypeAlias = Callable[[object], Awaitable[object] | object]
 """Called with the data of an ack; async or plain."""
@@ -53,18 +56,19 @@ class Acks:
     def __len__(self) -> int:
         return len(self._pending)
 
-    def _add(self, id: int, entry: Ask | AckCallback) -> None:
+    def expect(self, id: int, event: str, seconds: float) -> Ask:
+        """Write down that somebody waits for the ack *id*; see `wait`.
+
+        Raises:
+            AdapterError: The client owes too many acks already.
+        """
         if len(self._pending) >= self._limit:
             raise AdapterError(
                 f"client {self._sid} owes {self._limit} acks already, the most it may"
             )
-        self._pending[id] = entry
-
-    def expect(self, id: int, event: str, seconds: float) -> Ask:
-        """Write down that somebody waits for the ack *id*; see `wait`."""
         deadline = self._runtime.now() + seconds
         ask = Ask(event, self._sid, seconds, deadline, None, self._runtime)
-        self._add(id, ask)
+        self._pending[id] = ask
         return ask
 
     async def wait(self, id: int, ask: Ask) -> object:
@@ -78,18 +82,23 @@ class Acks:
         try:
             return await ask.wait()
         except TimeoutError:
-            if ask.error is None:
-                raise  # a timeout of the caller's own
             event = str(ask.message)
             raise AckTimeout(self._sid, event, ask.seconds) from None
         finally:
             self.forget(id)
 
     def call_back(self, id: int, callback: Callback, seconds: float) -> None:
-        """Have *callback* called with the ack *id*, if that comes in time."""
+        """Have *callback* called with the ack *id*, if that comes in time.
+
+        Not if the client owes too many already; the frame itself must not fail
+        for that.
+        """
+        if len(self._pending) >= self._limit:
+            _log.warning("client %s owes too many acks already", self._sid)
+            return
         deadline = self._runtime.now() + seconds
         entry = AckCallback(self, id, callback, deadline)
-        self._add(id, entry)
+        self._pending[id] = entry
         self._runtime.deadlines.add(entry)
 
     def forget(self, id: int) -> None:

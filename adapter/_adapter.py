@@ -16,9 +16,11 @@ from ._emitter import Emitter
 from ._envelope import JsonEnvelope
 from ._errors import ClientGone
 from ._hooks import PayloadHooks, PostProcess, Preprocess
+from ._nestipy import NestipyHost
 from ._options import Options
 from ._server import Server
 from ._statistics import AdapterStatistics
+from ._transport import Transport
 
 _log = logging.getLogger("greenroom.adapter")
 
@@ -93,6 +95,7 @@ class ActorAdapter:
             answers_unknown=self._has_envelope,
         )
         self._emitter = Emitter(self._server)
+        self._nestipy = NestipyHost(self, self._server, self._space)
 
     def __repr__(self) -> str:
         return f"<ActorAdapter {self._path}>"
@@ -109,21 +112,24 @@ class ActorAdapter:
         Raises:
             ValueError: *event* or *namespace* cannot be one.
         """
-        return self._dispatcher.on(event, self._space(namespace))
+        register = self._dispatcher.on(event, self._space(namespace))
+        return self._nestipy.adopting(register)
 
     def on_connect(self) -> Callable[[H], H]:
         """Call the decorated function for each new client, before its messages.
 
         It may turn the client away; see `Client.reject`.
         """
-        return self._dispatcher.append_to(self._dispatcher.connect)
+        register = self._dispatcher.append_to(self._dispatcher.connect)
+        return self._nestipy.adopting(register)
 
     def on_message(self) -> Callable[[H], H]:
         """Call the decorated function for each event, before the event's handler.
 
         If it raises, the event's handler is not called.
         """
-        return self._dispatcher.append_to(self._dispatcher.message)
+        register = self._dispatcher.append_to(self._dispatcher.message)
+        return self._nestipy.adopting(register)
 
     def on_disconnect(self) -> Callable[[H], H]:
         """Call the decorated function once for each client that has gone.
@@ -131,7 +137,8 @@ class ActorAdapter:
         ``client.close_code`` and ``client.close_reason`` say how.  Its rooms are
         left by then, and what is emitted to it is refused.
         """
-        return self._dispatcher.append_to(self._dispatcher.disconnect)
+        register = self._dispatcher.append_to(self._dispatcher.disconnect)
+        return self._nestipy.adopting(register)
 
     # -- sending -----------------------------------------------------------
 
@@ -250,6 +257,25 @@ class ActorAdapter:
         """A frozen snapshot of what went through."""
         return self._server.statistics()
 
+    @property
+    def path(self) -> str:
+        """Where it stands."""
+        return self._path
+
+    async def serve(self, transport: Transport, scope: Scope) -> None:
+        """See one connection through, whatever it is made of.
+
+        The way in for transports other than an ASGI server's; those come by
+        calling the adapter.  Runs as long as the connection lasts, and until
+        ``on_disconnect`` is done.  Cancelled, it sees the client off first.
+
+        Args:
+            transport: The connection, not accepted yet.
+            scope: What handlers see as ``client.scope``, for example ``headers``
+                as an ASGI server gives them.
+        """
+        await self._server.serve(scope, transport)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> bool:
         """Serve *scope* if it is ours; return whether it was.
 
@@ -259,7 +285,7 @@ class ActorAdapter:
         if kind == "websocket":
             if not owns(self._path, scope):
                 return False
-            await self._server.serve(scope, AsgiTransport(scope, receive, send))
+            await self.serve(AsgiTransport(scope, receive, send), scope)
             return True
         if kind == "lifespan":
             return await self._lifespan(scope, receive, send)
@@ -268,6 +294,10 @@ class ActorAdapter:
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> bool:
         if self._server.system is not None:
             return False  # hosted from outside
+        app = await self._nestipy.find()
+        if app is not None:
+            await self._nestipy.run(app, scope, receive, send)
+            return True
         await receive()
         try:
             async with self._server.running():

@@ -6,6 +6,7 @@ ASGI spec 2.3 for websocket and lifespan scopes.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
 from typing import Any, TypeAlias, final
 
 from ._packets import Frame
@@ -28,7 +29,7 @@ def owns(path: str, scope: Scope) -> bool:
     they leave in ``path``.
     """
     full: str = scope["path"]
-    root: str = scope.get("root_path", "")
+    root: str = scope.get("root_path", "").rstrip("/")
     if _is_below(path, full):
         return True
     return bool(root) and full.startswith(root) and _is_below(path, full[len(root) :])
@@ -61,7 +62,11 @@ class AsgiTransport:
     async def accept(self) -> None:
         """See `Transport`."""
         await self._connect()
-        await self._send({"type": "websocket.accept"})
+        try:
+            await self._send({"type": "websocket.accept"})
+        except (OSError, RuntimeError) as error:
+            self._closed = True
+            raise TransportClosed(1006, str(error)) from error
 
     async def refuse(self, status: int) -> None:
         """See `Transport`.  Where the server cannot send a status, it sends 403."""
@@ -70,17 +75,19 @@ class AsgiTransport:
         except TransportClosed:
             return
         self._closed = True
-        if not self._http_response:
-            await self._send({"type": "websocket.close", "code": 1013})
-            return
-        await self._send(
-            {
-                "type": "websocket.http.response.start",
-                "status": status,
-                "headers": [(b"content-length", b"0")],
-            }
-        )
-        await self._send({"type": "websocket.http.response.body", "body": b""})
+        # The peer may be faster.
+        with suppress(OSError, RuntimeError):
+            if not self._http_response:
+                await self._send({"type": "websocket.close", "code": 1013})
+                return
+            await self._send(
+                {
+                    "type": "websocket.http.response.start",
+                    "status": status,
+                    "headers": [(b"content-length", b"0")],
+                }
+            )
+            await self._send({"type": "websocket.http.response.body", "body": b""})
 
     async def receive(self) -> Frame:
         """See `Transport`."""
@@ -123,10 +130,9 @@ class AsgiTransport:
         self._closed = True
         # RFC 6455 5.5.1: at most 123 bytes, and no half character at the end.
         short = reason.encode()[:123].decode(errors="ignore")
-        try:
+        # The peer may be faster.
+        with suppress(OSError, RuntimeError):
             await self._send({"type": "websocket.close", "code": code, "reason": short})
-        except (OSError, RuntimeError):
-            pass  # the peer was faster
 
     def abort(self) -> None:
         """See `Transport`.  ASGI has no such thing; the server is left to it."""

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import inspect
 import logging
+import math
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias, final
 
@@ -20,9 +22,10 @@ import anyio
 
 from ..actors import (
     Actor,
+    ActorError,
     ActorNotAlive,
-    Crashed,
     ExitReason,
+    Gate,
     MailboxOptions,
     Registry,
     Runtime,
@@ -35,7 +38,7 @@ from ._codec import Codec, NotEncodable
 from ._dispatcher import ROOT, Dispatcher, Handler
 from ._errors import ClientGone, EventError
 from ._options import Options
-from ._packets import Ack, BadFrame, Event, Frame
+from ._packets import Ack, BadFrame, Event
 from ._transport import Transport, TransportClosed
 from ._writer import Outgoing, Writer
 
@@ -47,6 +50,10 @@ ALL = "all"
 SID_PREFIX = "~"
 """Every sid begins with it, and no room may: a room must not be able to catch
 what is meant for a client."""
+
+
+# How long a cancelled handler may take before the client is seen off without it.
+_CANCEL_GRACE = 0.5
 
 
 class House(Protocol):
@@ -97,12 +104,14 @@ class Connection(Actor[Inbound]):
     """One client."""
 
     def __init__(
-        self, house: House, sid: str, scope: Scope, transport: Transport
+        self, house: House, sid: str, scope: Scope, transport: Transport, gone: Gate
     ) -> None:
         self._house = house
         self.sid = sid
         self.scope = scope
         self.transport = transport
+        # Opened when all is done that is done for a client.
+        self.gone = gone
         self.stop_grace = house.options.handler_grace
         self.close_code: int | None = None
         self.close_reason = ""
@@ -116,8 +125,9 @@ class Connection(Actor[Inbound]):
         # Whether on_connect runs now, and whether it let the client in.
         self._opening = False
         self._admitted = False
-        # on_disconnect has been called, or never will be.
-        self._said_goodbye = False
+        # No handler runs any more but on_disconnect.
+        self._leaving = False
+        self._patience: _Patience | None = None
         self._rooms_left: tuple[tuple[str, str], ...] = ()
 
     # -- the actor ---------------------------------------------------------
@@ -139,7 +149,12 @@ class Connection(Actor[Inbound]):
         )
         self.writer.start()
         self.is_set_up = True
-        self.context.ref.tell(_Opened())
+        if self.close_code is None:
+            self.context.ref.tell(_Opened())
+        else:
+            # It was told to end before it had begun.
+            self.writer.finish(self.close_code, self.close_reason)
+            self._stop()
 
     async def receive(self, message: Inbound) -> None:
         """Handle one message to its end."""
@@ -157,47 +172,57 @@ class Connection(Actor[Inbound]):
 
     async def stopped(self, reason: ExitReason) -> None:
         """See the client off."""
-        self._note_end(reason)
-        registry = self._house.registry
-        ref = self.context.ref
-        groups = registry.groups_of(ref)
-        self._rooms_left = tuple(group for group in groups if group != ALL)
-        await registry.leave_all(ref)
-        self._acks.fail_all(ClientGone(self.sid))
-        await self._say_goodbye()
-        with anyio.move_on_after(self._house.options.close_seconds):
-            await self.writer.ended.wait()
-        self._let_go()
+        # Without effect if the client, or a handler, was first.
+        if isinstance(reason, Shutdown):
+            self.close(1001, "going away")
+        else:
+            self.close(1011, "internal error")
+        await self._see_off()
 
     def killed(self) -> None:
         """See the client off without the actor's own task, which may hang."""
-        if self.close_code is None:
-            self.close_code, self.close_reason = 1011, ""
-        self._acks.fail_all(ClientGone(self.sid))
-        if not self._said_goodbye:
-            self.context.runtime.start_task(self._say_goodbye)
-        self._let_go()
+        self.close(1011, "internal error")
+        if self._leaving:
+            self.let_go()
+        else:
+            self.context.runtime.start_task(self._see_off)
 
-    def _let_go(self) -> None:
-        self.writer.abandon()
-        if not self.writer.ended.opened:
-            self.transport.abort()
+    async def _see_off(self) -> None:
+        """All that is left to do once no handler runs any more, in order."""
+        self._leaving = True
+        options = self._house.options
+        self._limit(options.disconnect_seconds + options.close_seconds)
+        try:
+            registry = self._house.registry
+            ref = self.context.ref
+            groups = registry.groups_of(ref)
+            self._rooms_left = tuple(group for group in groups if group != ALL)
+            # The registry may be ending too; then there are no rooms to leave.
+            with suppress(ActorError):
+                await registry.leave_all(ref)
+            self._acks.fail_all(ClientGone(self.sid))
+            await self._say_goodbye()
+            with anyio.move_on_after(options.close_seconds):
+                await self.writer.ended.wait()
+        finally:
+            self.let_go()
+
+    def let_go(self) -> None:
+        """Drop what is left.  Doing so twice is fine."""
+        if self.gone.opened:
+            return
+        if self._patience is not None:
+            self._patience.done = True
+        if self.is_set_up:
+            self.writer.abandon()
+            if not self.writer.ended.opened:
+                self.transport.abort()
         self._house.connection_ended(self)
         if self.reading is not None:
             self.reading.cancel()
-
-    def _note_end(self, reason: ExitReason) -> None:
-        """The actor ends, perhaps by an order that did not come from the client."""
-        if isinstance(reason, Crashed):
-            _log.error("connection %s crashed", self.sid, exc_info=reason.error)
-            self._end(1011, "internal error")
-        else:
-            self._end(1001, "going away")
+        self.gone.open()
 
     async def _say_goodbye(self) -> None:
-        if self._said_goodbye:
-            return
-        self._said_goodbye = True
         if not self._admitted:
             return
         client = self.client(ROOT)
@@ -218,27 +243,28 @@ class Connection(Actor[Inbound]):
         # Before the handlers run: whatever they have begun shall be undone.
         self._admitted = True
         client = self.client(ROOT)
-        for handler in self._house.dispatcher.connect:
-            try:
-                await call(handler, "connect", client, None)
-            except Exception as error:
-                await self._handler_failed(None, error)
-            if not self._admitted:
-                break
-        self._opening = False
-        if self._admitted:
+        try:
+            for handler in self._house.dispatcher.connect:
+                try:
+                    await call(handler, "connect", client, None)
+                except Exception as error:
+                    await self._handler_failed(None, error)
+                if not self.connected:
+                    return
+        finally:
+            self._opening = False
+        # It may leave meanwhile.
+        with suppress(ActorNotAlive):
             ref = self.context.ref
-            try:
-                await self._house.registry.join(ALL, ref, mailbox=self.writer.outbox)
-            except ActorNotAlive:
-                pass  # it left while it was greeted
+            await self._house.registry.join(ALL, ref, mailbox=self.writer.outbox)
 
     def reject(self, code: int, reason: str) -> None:
         """See `Client.reject`."""
         if not self._opening:
             raise RuntimeError("reject works in on_connect only; use disconnect")
-        self._admitted = False
-        self._house.count("rejected")
+        if self._admitted:
+            self._admitted = False
+            self._house.count("rejected")
         self.close(code, reason)
 
     # -- reading, in the server's task -------------------------------------
@@ -280,7 +306,7 @@ class Connection(Actor[Inbound]):
         else:
             answer = codec.ack_failure(bad.id, bad.code, bad.message)
         # Not waited for: who does not read its errors is too slow like any other.
-        self.writer.outbox.put(answer)
+        self.writer.outbox.put(Outgoing(answer))
 
     # -- handling ----------------------------------------------------------
 
@@ -303,7 +329,7 @@ class Connection(Actor[Inbound]):
                 raise EventError("unknown_event", f"no event {packet.event!r:.64}")
             result = await call(handler, packet.event, client, packet.data)
             if packet.id is not None:
-                await self._send(self._house.codec.ack(packet.id, result))
+                await self._send(Outgoing(self._house.codec.ack(packet.id, result)))
         except Exception as error:
             await self._handler_failed(packet, error)
 
@@ -328,15 +354,19 @@ class Connection(Actor[Inbound]):
             answer = codec.error(code, message)
         else:
             answer = codec.ack_failure(packet.id, code, message)
-        try:
-            await self._send(answer)
-        except ClientGone:
-            pass  # nobody to be told
+        # Else there is nobody to be told.
+        await self.send(Outgoing(answer))
 
     # -- sending -----------------------------------------------------------
 
-    async def _send(self, item: Frame | Outgoing) -> None:
-        if not await self._house.registry.deliver(self.writer.outbox, item):
+    async def send(self, item: Outgoing) -> bool:
+        """Put *item* in the outbox, waiting for room; False if it is closed."""
+        if self.close_code is not None:
+            return False
+        return await self._house.registry.deliver(self.writer.outbox, item)
+
+    async def _send(self, item: Outgoing) -> None:
+        if not await self.send(item):
             raise ClientGone(self.sid)
 
     async def emit(
@@ -345,11 +375,8 @@ class Connection(Actor[Inbound]):
         """See `Client.emit`."""
         id = None if callback is None else self._house.next_id()
         frame = self._house.codec.event(event, data, namespace, id)
-        if callback is None or id is None:
-            await self._send(frame)
-        else:
-            seconds = self._house.options.ack_seconds
-            await self._send(Outgoing(frame, id, callback, seconds))
+        seconds = self._house.options.ack_seconds
+        await self._send(Outgoing(frame, id=id, callback=callback, seconds=seconds))
 
     async def call(
         self, event: str, data: object, namespace: str, timeout: float | None
@@ -360,7 +387,7 @@ class Connection(Actor[Inbound]):
         seconds = self._house.options.ack_seconds if timeout is None else timeout
         ask = self._acks.expect(id, event, seconds)
         try:
-            await self._send(frame)
+            await self._send(Outgoing(frame))
         except BaseException:
             self._acks.forget(id)
             raise
@@ -396,11 +423,13 @@ class Connection(Actor[Inbound]):
     async def join(self, namespace: str, room: str) -> None:
         """See `Client.join`."""
         check_room(room)
+        if not self.connected:
+            raise ClientGone(self.sid)
         registry, ref = self._house.registry, self.context.ref
         if registry.is_member((namespace, room), ref):
             return
         limit = self._house.options.max_rooms
-        if len(registry.groups_of(ref)) > limit:
+        if sum(group != ALL for group in registry.groups_of(ref)) >= limit:
             raise ValueError(f"client {self.sid} is in {limit} rooms, the most it may")
         try:
             await registry.join((namespace, room), ref, mailbox=self.writer.outbox)
@@ -415,17 +444,29 @@ class Connection(Actor[Inbound]):
     # -- ending ------------------------------------------------------------
 
     def close(self, code: int, reason: str) -> None:
-        """Disconnect: write the rest, say goodbye, end."""
-        if self.close_code is None:
-            self._end(code, reason)
-            self.context.ref.stop_nowait(Shutdown())
+        """Disconnect: write what was emitted before, say goodbye, end."""
+        if self.close_code is not None:
+            return
+        self.close_code, self.close_reason = code, reason
+        if not self.is_set_up:
+            return  # started() will see it
+        if self._house.registry.context.mailbox.pending:
+            # What was published before is on its way to the outbox.
+            self.context.runtime.start_task(self._finish_in_order, code, reason)
+        else:
+            self.writer.finish(code, reason)
+        self._stop()
+
+    async def _finish_in_order(self, code: int, reason: str) -> None:
+        await settled(self._house.registry)
+        self.writer.finish(code, reason)
 
     def lost(self, code: int, reason: str) -> None:
         """The client has gone by itself."""
         if self.close_code is None:
             self.close_code, self.close_reason = code, reason
         self.writer.abandon()
-        self.context.ref.stop_nowait(Shutdown())
+        self._stop()
 
     def _too_slow(self, cause: str) -> None:
         """Give the client up: what waits for it is let go at once."""
@@ -438,20 +479,71 @@ class Connection(Actor[Inbound]):
             self.transport.abort()
         else:
             # It may only be slow: then it can be told why.
-            self.writer.finish(1013, self.close_reason, drop=True)
-        self.context.ref.stop_nowait(Shutdown())
+            self.writer.finish(self.close_code, self.close_reason, drop=True)
+        self._stop()
 
-    def _end(self, code: int, reason: str) -> None:
-        if self.close_code is None:
-            self.close_code, self.close_reason = code, reason
-            self.writer.finish(code, reason)
+    def _stop(self) -> None:
+        self.context.ref.stop_nowait(Shutdown())
+        if self._patience is None:
+            self._limit(self.stop_grace)
+
+    def _limit(self, seconds: float) -> None:
+        """What comes now takes so long at most, and a little."""
+        if self._patience is not None:
+            self._patience.done = True
+        runtime = self.context.runtime
+        self._patience = _Patience(self, runtime.now() + seconds + _CANCEL_GRACE)
+        runtime.deadlines.add(self._patience)
+
+    def out_of_patience(self) -> None:
+        """A handler goes on although it was cancelled: end without it."""
+        _log.error("a handler ignores that it was cancelled, client %s", self.sid)
+        if self._leaving:
+            self.let_go()
+        self.context.ref.kill()
+
+
+@final
+class _Patience:
+    """Ends the wait for handlers that ignore their cancellation."""
+
+    __slots__ = ("_connection", "deadline", "done")
+
+    def __init__(self, connection: Connection, deadline: float) -> None:
+        self._connection = connection
+        self.deadline = deadline
+        self.done = False
+
+    def expire(self) -> None:
+        """See `Deadlines`."""
+        self.done = True
+        self._connection.out_of_patience()
+
+
+async def settled(registry: Registry) -> None:
+    """Wait until *registry* has carried out all that it was told before."""
+    # An order that changes nothing is answered in its turn.  A registry that
+    # has ended has nothing left to carry out.
+    with suppress(ActorError):
+        await registry.unregister(None, registry.context.ref)
 
 
 async def call(handler: Handler, event: str, client: Client, data: Any) -> Any:
-    """Call *handler*, async or plain."""
+    """Call *handler*, async or plain.
+
+    Raises:
+        RuntimeError: What it awaited was cancelled, while it was not.
+    """
     result = handler(event, client, data)
     if inspect.isawaitable(result):
-        return await result
+        try:
+            return await result
+        except anyio.get_cancelled_exc_class() as error:
+            if anyio.current_effective_deadline() == -math.inf:
+                raise
+            # On asyncio, awaiting a task that was cancelled looks like this; it
+            # is the handler's failure, and not the end of its client.
+            raise RuntimeError("something it awaited was cancelled") from error
     return result
 
 

@@ -16,7 +16,6 @@ from anyio.lowlevel import checkpoint
 from ..actors import ActorRef, DeadLetter, Undelivered
 from ._acks import Callback
 from ._connection import ALL, SID_PREFIX, Connection
-from ._packets import Frame
 from ._server import Server
 from ._writer import Outgoing
 
@@ -47,9 +46,12 @@ class Emitter:
         server = self._server
         server.require_running()
         id = None if callback is None else server.next_id()
-        item: Frame | Outgoing = server.codec.event(event, data, namespace, id)
-        if callback is not None and id is not None:
-            item = Outgoing(item, id, callback, server.options.ack_seconds)
+        item = Outgoing(
+            server.codec.event(event, data, namespace, id),
+            id=id,
+            callback=callback,
+            seconds=server.options.ack_seconds,
+        )
         skipped = self._refs(skip)
         if to is None and rooms is None:
             await server.registry.publish([ALL], item, skip=skipped)
@@ -57,26 +59,21 @@ class Emitter:
         # A sid is a room with one client in it, whichever argument it came by.
         names = dict.fromkeys((*(to or ()), *(rooms or ())))
         groups = [(namespace, name) for name in names if name[:1] != SID_PREFIX]
+        sids = [name for name in names if name[:1] == SID_PREFIX and name not in skip]
         if groups:
+            # Who is named gets it by name, and not from a room as well.
+            skipped |= self._refs(sids)
             await server.registry.publish(groups, item, skip=skipped)
-        for name in names:
-            if name[:1] == SID_PREFIX and name not in skip:
-                await self._send(name, item, groups)
+        for sid in sids:
+            await self._send(sid, item)
 
-    async def _send(
-        self, sid: str, item: Frame | Outgoing, groups: list[tuple[str, str]]
-    ) -> None:
+    async def _send(self, sid: str, item: Outgoing) -> None:
         server = self._server
-        connection = server.connections.get(sid)
-        if connection is not None and connection.is_set_up:
-            ref = connection.context.ref
-            registry = server.registry
-            if any(registry.is_member(group, ref) for group in groups):
-                return  # it has it from its room
-            if await registry.deliver(connection.writer.outbox, item):
-                return
+        connection = self.connection(sid)
+        if connection is not None and await connection.send(item):
+            return
         server.count("unknown_recipients")
-        letter = DeadLetter(item, f"/connections/{sid}", Undelivered.NO_RECIPIENT)
+        letter = DeadLetter(item.frame, f"/connections/{sid}", Undelivered.NO_RECIPIENT)
         server.require_running().dead_letters.publish(letter)
         # A loop that emits to one who has left must not keep the others from
         # running.

@@ -13,23 +13,18 @@ import itertools
 import logging
 import secrets
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, final
 
 import anyio
 
-from ..actors import MailboxOptions, Registry
-from ..supervision import (
-    ActorSystem,
-    ChildSpec,
-    DynamicSupervisor,
-    Restart,
-)
+from ..actors import ActorNotAlive, Gate, MailboxOptions, Registry, StartError
+from ..supervision import ActorSystem, ChildSpec, DynamicSupervisor, Restart
 from ._asgi import Scope
 from ._client import Client
 from ._codec import Codec
-from ._connection import ALL, SID_PREFIX, Connection
+from ._connection import ALL, SID_PREFIX, Connection, settled
 from ._dispatcher import Dispatcher
 from ._errors import NotRunning
 from ._options import Options
@@ -38,6 +33,8 @@ from ._transport import Transport, TransportClosed
 from ._writer import outbox_options
 
 _log = logging.getLogger("greenroom.adapter")
+
+GOING_AWAY = 1001, "going away"
 
 
 @final
@@ -70,7 +67,8 @@ class Server:
         self.registry = Registry()
         self.system: ActorSystem | None = None
         self._supervisor: DynamicSupervisor | None = None
-        self._draining = False
+        # The close code and the reason of a drain that has begun.
+        self._farewell: tuple[int, str] | None = None
         # What an ended connection leaves behind: its numbers.
         self._counts: Counter[str] = Counter()
         self._inbound = Flow()
@@ -82,7 +80,7 @@ class Server:
     # -- running -----------------------------------------------------------
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[ActorSystem]:
+    async def running(self) -> AsyncGenerator[ActorSystem, None]:
         """Take connections as long as the block lasts; then drain.
 
         Raises:
@@ -93,24 +91,29 @@ class Server:
             raise RuntimeError("the adapter is running already")
         self.registry = Registry()
         connections = DynamicSupervisor()
-        async with ActorSystem() as system:
-            await system.start_child(ChildSpec("rooms", lambda: self.registry))
-            await system.start_child(ChildSpec("connections", lambda: connections))
-            self.system = system
-            self._supervisor = connections
-            self._draining = False
-            try:
-                yield system
-            finally:
-                with anyio.CancelScope(shield=True):
-                    await self.drain(1001, "going away")
-                self._supervisor = None
-                self.system = None
+        try:
+            async with ActorSystem() as system:
+                await system.start_child(ChildSpec("rooms", lambda: self.registry))
+                await system.start_child(ChildSpec("connections", lambda: connections))
+                self.system = system
+                self._supervisor = connections
+                self._farewell = None
+                try:
+                    yield system
+                finally:
+                    with anyio.CancelScope(shield=True):
+                        await self.drain(*GOING_AWAY)
+                    self._supervisor = None
+                    self.system = None
+        finally:
+            # Whatever the system has ended without: nobody waits for it now.
+            for connection in tuple(self.connections.values()):
+                connection.let_go()
 
     @property
     def accepting(self) -> bool:
         """Whether new connections are taken."""
-        return self._supervisor is not None and not self._draining
+        return self._supervisor is not None and self._farewell is None
 
     async def drain(self, code: int, reason: str) -> None:
         """Take no new connections, and see all clients off.
@@ -119,14 +122,20 @@ class Server:
         all have gone or ``drain_seconds`` have passed; the rest is then up to
         the system's own end.
         """
-        self._draining = True
-        for connection in tuple(self.connections.values()):
-            connection.close(code, reason)
+        self._farewell = code, reason
         if not self.connections:
             return
-        self._empty = anyio.Event()
-        with anyio.move_on_after(self.options.drain_seconds):
-            await self._empty.wait()
+        deadline = anyio.current_time() + self.options.drain_seconds
+        with anyio.move_on_at(deadline):
+            await settled(self.registry)
+        for connection in tuple(self.connections.values()):
+            connection.close(code, reason)
+        with anyio.move_on_at(deadline):
+            while self.connections:
+                # One for all who drain at the same time.
+                if self._empty is None or self._empty.is_set():
+                    self._empty = anyio.Event()
+                await self._empty.wait()
         if self.connections:
             _log.warning("%d clients did not leave in time", len(self.connections))
 
@@ -138,10 +147,9 @@ class Server:
         Runs in the server's task, which reads.  Returns when the connection's
         actor has ended.  Cancelled, the client is seen off all the same.
         """
-        supervisor = self._supervisor
-        if supervisor is None or not self.accepting:
+        if not self.accepting:
             self._counts["refused"] += 1
-            if supervisor is None:
+            if self._supervisor is None:
                 _log.error(
                     "a client was refused: the adapter is not running; pass it "
                     "the lifespan scope, or enter adapter.running()"
@@ -152,26 +160,33 @@ class Server:
             await transport.accept()
         except TransportClosed:
             return
+        supervisor, system = self._supervisor, self.system
+        if supervisor is None or system is None or self._farewell is not None:
+            # It began to drain while the client waited.
+            self._counts["refused"] += 1
+            await transport.close(*(self._farewell or GOING_AWAY))
+            return
         # 144 random bits: not to be guessed, and never the same twice.
         sid = SID_PREFIX + secrets.token_urlsafe(18)
-        connection = Connection(self, sid, scope, transport)
+        gone = Gate(system.runtime.parker)
+        connection = Connection(self, sid, scope, transport, gone)
         self.connections[sid] = connection
         self._counts["connections"] += 1
         try:
-            ref = await supervisor.start_child(self._spec(sid, connection))
-        except BaseException:
-            self.connections.pop(sid, None)
+            # A start that is cancelled goes on; then it needs somebody to read.
             with anyio.CancelScope(shield=True):
-                await transport.close(1013, "")
-            raise
-        try:
+                await supervisor.start_child(self._spec(sid, connection))
             with anyio.CancelScope() as connection.reading:
                 await connection.read()
+        except (ActorNotAlive, StartError):
+            # Everything ends, just now.
+            connection.let_go()
+            with anyio.CancelScope(shield=True):
+                await transport.close(*(self._farewell or GOING_AWAY))
         finally:
             # Without effect if the client, or a handler, was first.
-            connection.close(1001, "going away")
-            with anyio.CancelScope(shield=True):
-                await ref.wait_stopped()
+            connection.close(*GOING_AWAY)
+            await _outlast(connection.gone.wait)
 
     def _spec(self, sid: str, connection: Connection) -> ChildSpec[Any]:
         options = self.options
@@ -199,13 +214,14 @@ class Server:
 
     def connection_ended(self, connection: Connection) -> None:
         """*connection* is gone: keep its numbers and forget it."""
-        if self.connections.pop(connection.sid, None) is not None:
+        del self.connections[connection.sid]
+        if connection.is_set_up:
             inbox = connection.context.mailbox.statistics()
-            self._inbound = self._inbound.plus(inbox)
+            self._inbound = self._inbound.plus(inbox, ended=True)
             outbox = connection.writer.outbox.statistics()
-            self._outbound = self._outbound.plus(outbox)
-            if not self.connections and self._empty is not None:
-                self._empty.set()
+            self._outbound = self._outbound.plus(outbox, ended=True)
+        if not self.connections and self._empty is not None:
+            self._empty.set()
 
     def require_running(self) -> ActorSystem:
         """The system.
@@ -238,5 +254,21 @@ class Server:
             rooms=sum(group != ALL for group in self.registry.sizes()),
             inbound=inbound,
             outbound=outbound,
-            draining=self._draining,
+            draining=self._farewell is not None,
         )
+
+
+async def _outlast(wait: Callable[[], Awaitable[None]]) -> None:
+    """Wait to the end, whoever cancels meanwhile."""
+    native: BaseException | None = None
+    waiting = True
+    with anyio.CancelScope(shield=True):
+        while waiting:
+            try:
+                await wait()
+                waiting = False
+            except anyio.get_cancelled_exc_class() as cancelled:
+                # Only a native Task.cancel() gets past the shield.
+                native = cancelled
+    if native is not None:
+        raise native

@@ -21,13 +21,20 @@ class Flow:
     dead_lettered: int = 0
     pending: int = 0
 
-    def plus(self, mailbox: MailboxStatistics) -> Flow:
-        """This flow and that of *mailbox* together."""
+    def plus(self, mailbox: MailboxStatistics, *, ended: bool = False) -> Flow:
+        """This flow and that of *mailbox* together.
+
+        Args:
+            mailbox: The other.
+            ended: What is pending there will not be handled any more: its reader
+                may not have ended yet, but is not waited for.
+        """
+        lost = mailbox.pending if ended else 0
         return Flow(
             self.accepted + mailbox.accepted,
             self.handled + mailbox.handled,
-            self.dead_lettered + mailbox.dead_lettered,
-            self.pending + mailbox.pending,
+            self.dead_lettered + mailbox.dead_lettered + lost,
+            self.pending + mailbox.pending - lost,
         )
 
 

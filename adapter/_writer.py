@@ -14,6 +14,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import final
 
 import anyio
@@ -41,14 +42,33 @@ _FRAMES_PER_TURN = 32
 
 
 @final
-@dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A frame whose ack a callback waits for, once it is written."""
+    """One frame on its way out; the same object for all its receivers.
 
-    frame: Frame
-    id: int
-    callback: Callback
-    seconds: float
+    Attributes:
+        frame: The frame.
+        weight: Bytes, about, and never fewer than it has on the wire.
+        id: What its ack will refer to, where a callback waits for that.
+    """
+
+    __slots__ = ("callback", "frame", "id", "seconds", "weight")
+
+    def __init__(
+        self,
+        frame: Frame,
+        *,
+        id: int | None = None,
+        callback: Callback | None = None,
+        seconds: float = 0.0,
+    ) -> None:
+        self.frame = frame
+        # Exact would mean to encode the text once more; UTF-8 takes up to four
+        # bytes for what is not ASCII.
+        exact = isinstance(frame, bytes) or frame.isascii()
+        self.weight = len(frame) if exact else 4 * len(frame)
+        self.id = id
+        self.callback = callback
+        self.seconds = seconds
 
 
 @final
@@ -60,27 +80,12 @@ class _Finish:
     reason: str
 
 
-def frame_of(item: Frame | Outgoing) -> Frame:
-    """The frame itself."""
-    return item.frame if isinstance(item, Outgoing) else item
-
-
-def weigh(item: object) -> int:
-    """Bytes of an item of an outbox, about, and at least what it has."""
-    frame = item.frame if isinstance(item, Outgoing) else item
-    assert isinstance(frame, str | bytes)
-    if isinstance(frame, bytes) or frame.isascii():
-        return len(frame)
-    # Exact would mean to encode it once more; UTF-8 takes up to four.
-    return 4 * len(frame)
-
-
 def outbox_options(options: Options) -> MailboxOptions:
     """The bounds of every outbox; made once for all."""
     return MailboxOptions(
         capacity=options.outbox_messages,
         overflow=options.overflow,
-        weigh=weigh,
+        weigh=attrgetter("weight"),
         max_weight=options.outbox_bytes,
     )
 
@@ -132,7 +137,9 @@ class Writer:
         self._send_seconds = send_seconds
         self._too_slow = too_slow
         self._lost = lost
-        self.outbox: Mailbox[Frame | Outgoing] = Mailbox(bounds, self, runtime.parker)
+        self.outbox: Mailbox[Outgoing] = Mailbox(
+            bounds, self, runtime.parker, enveloped=False
+        )
         self.ended = Gate(runtime.parker)
         # When the write in progress began; None between writes.
         self._sending_since: float | None = None
@@ -200,6 +207,8 @@ class Writer:
     async def _write_all(self) -> None:
         outbox = self.outbox
         park = self._runtime.parker.park
+        now = self._runtime.now
+        send = self._transport.send
         finish: _Finish | None = None
         turn = 0
         while True:
@@ -208,7 +217,14 @@ class Writer:
                 assert isinstance(order, _Finish)
                 finish = order
             elif outbox.queue:
-                await self._write(outbox.take())
+                item = outbox.take()
+                if item.callback is not None and item.id is not None:
+                    self._acks.call_back(item.id, item.callback, item.seconds)
+                self._sending_since = began = now()
+                if self._watch is None:
+                    self._set_watch(began)
+                await send(item.frame)
+                self._sending_since = None
                 outbox.done()
                 turn += 1
                 if turn == _FRAMES_PER_TURN:
@@ -219,24 +235,16 @@ class Writer:
                 await park(outbox)
             else:
                 break
-        self._begin_send()
+        self._sending_since = began = now()
+        if self._watch is None:
+            self._set_watch(began)
         await self._transport.close(finish.code, finish.reason)
 
-    async def _write(self, item: Frame | Outgoing) -> None:
-        if isinstance(item, Outgoing):
-            self._acks.call_back(item.id, item.callback, item.seconds)
-            item = item.frame
-        self._begin_send()
-        await self._transport.send(item)
-        self._sending_since = None
-
-    def _begin_send(self) -> None:
-        self._sending_since = now = self._runtime.now()
+    def _set_watch(self, began: float) -> None:
         # One entry for a run of writes, set anew when it comes up: an entry per
         # write would cost as much as the bookkeeping of the write itself.
-        if self._watch is None:
-            self._watch = _SendWatch(self, now + self._send_seconds)
-            self._runtime.deadlines.add(self._watch)
+        self._watch = _SendWatch(self, began + self._send_seconds)
+        self._runtime.deadlines.add(self._watch)
 
     def watch_over(self) -> None:
         """The watch has come up: is the write in progress too old?"""
@@ -244,18 +252,18 @@ class Writer:
         since = self._sending_since
         if since is None:
             return
-        deadline = since + self._send_seconds
-        if deadline <= self._runtime.now():
+        if since + self._send_seconds <= self._runtime.now():
             self._too_slow("stalled")
         else:
-            self._watch = _SendWatch(self, deadline)
-            self._runtime.deadlines.add(self._watch)
+            self._set_watch(since)
 
     def _bury_rest(self) -> None:
         for item in self.outbox.drain():
             self._bury(item, Undelivered.STOPPED)
 
     def _bury(self, item: object, why: Undelivered) -> None:
+        if isinstance(item, Outgoing):
+            item = item.frame
         self._runtime.dead_letters.publish(DeadLetter(item, self._path, why))
 
     # -- what the outbox reports, see actors.MailboxOwner ------------------

@@ -23,7 +23,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import anyio
 
@@ -34,7 +34,9 @@ from greenroom import (
     ActorRef,
     ChildSpec,
     Client,
+    ClientGone,
     DynamicSupervisor,
+    EventError,
     Request,
     Restart,
 )
@@ -124,14 +126,17 @@ class Room(Actor[Enter | Say | Type | Leave]):
         # known to be dead: the key shows that it is the same tab.
         if holder and holder.client is not new.client and holder.key != new.key:
             return f"{new.nick} is taken in #{self.name}"
+        # Listening first, then the history, and no line between the two: what
+        # is said from here on may arrive twice, and the page drops it by its number.
+        try:
+            await new.client.join(self.name)
+        except ClientGone:
+            return "you have left"
         known = self.members.get(new.client.sid)
         before = dict.fromkeys(member.nick for member in (known, holder) if member)
         if holder and holder.client is not new.client:
             await self.remove(holder)
             await holder.client.disconnect(TAKEN_OVER, "continued elsewhere")
-        # Listening first, then the history, and no line between the two: what
-        # is said from here on may arrive twice, and the page drops it by its number.
-        await new.client.join(self.name)
         self.members[new.client.sid] = new
         for nick in before:
             if nick != new.nick:
@@ -180,7 +185,9 @@ class Lobby:
             if self._running is None or not self._running.alive:
                 # Rooms that keep crashing end their supervisor, and nothing else.
                 self._running = await adapter.system.spawn(
-                    lambda: self._supervisor, name="rooms", restart=Restart.PERMANENT
+                    lambda: self._supervisor,
+                    name="chat-rooms",
+                    restart=Restart.PERMANENT,
                 )
             room = self._rooms.pop(name, None)
             if room is None or not room.alive:
@@ -216,15 +223,12 @@ def rooms_of(client: Client) -> list[RoomRef]:
     return rooms
 
 
-def text_of(data: Any, field: str, limit: int) -> str:
+def text_of(data: object, field: str, limit: int) -> str:
     """What a browser sent as *field*; empty if it is no text, or too much of it."""
-    text = data.get(field) if isinstance(data, dict) else None
-    text = text.strip() if isinstance(text, str) else ""
+    fields = cast("dict[str, object]", data) if isinstance(data, dict) else {}
+    sent = fields.get(field)
+    text = sent.strip() if isinstance(sent, str) else ""
     return text if len(text) <= limit else ""
-
-
-def refused(why: str, **more: object) -> dict[str, object]:
-    return {"ok": False, "error": why, **more}
 
 
 @adapter.on_connect()
@@ -237,12 +241,12 @@ async def join(event: str, client: Client, data: object) -> dict[str, object]:
     nick = " ".join(text_of(data, "nick", MAX_NAME).split())
     name = text_of(data, "room", MAX_NAME).casefold()
     if not nick or not nick.isprintable():
-        return refused(f"a name is 1 to {MAX_NAME} characters, all of them visible")
+        raise EventError("bad_name", f"a name is 1 to {MAX_NAME} visible characters")
     if not re.fullmatch(r"[\w-]+", name):
-        return refused(f"a room is 1 to {MAX_NAME} letters, digits, - or _")
+        raise EventError("bad_room", f"a room is 1 to {MAX_NAME} letters or digits")
     room = await lobby.open(name)
     if room is None:
-        return refused("there are too many rooms; join one of them")
+        raise EventError("too_many_rooms", "there are too many rooms; join one of them")
     # Noted before asking: a client that vanishes meanwhile may be in the room,
     # and `bye` must know where to look.
     rooms = rooms_of(client)
@@ -250,23 +254,23 @@ async def join(event: str, client: Client, data: object) -> dict[str, object]:
     view = await room.ask(Enter(client, nick, text_of(data, "key", 64)))
     if isinstance(view, str):
         rooms.pop()
-        return refused(view)
+        raise EventError("refused", view)
     # One room at a time; the old one is left only now that the new one let us in.
     for other in rooms[:-1]:
         if other is not room:
             await other.send(Leave(client.sid))
     del rooms[:-1]
-    return {"ok": True, **view}
+    return view
 
 
 @adapter.on("say")
-async def say(event: str, client: Client, data: object) -> dict[str, object]:
+async def say(event: str, client: Client, data: object) -> None:
     text = text_of(data, "text", MAX_TEXT)
     if not text:
-        return refused(f"a line is 1 to {MAX_TEXT} characters")
-    if (rooms := rooms_of(client)) and await rooms[-1].ask(Say(client.sid, text)):
-        return {"ok": True}
-    return refused("you are in no room", rejoin=True)
+        raise EventError("bad_line", f"a line is 1 to {MAX_TEXT} characters")
+    rooms = rooms_of(client)
+    if not rooms or not await rooms[-1].ask(Say(client.sid, text)):
+        raise EventError("not_joined", "you are in no room")
 
 
 @adapter.on("typing")

@@ -1,19 +1,19 @@
 """Child: a cell, and what its supervisor knows of it; how one is ended.
 
-Everything a supervisor decides about a child is decided in place, in one step,
-so there is no moment in which a child is half restarted.  Only what takes time,
-starting and ending, is waited for.
+Everything that is decided about a child is decided in place, in one step, so
+there is no moment in which a child is half restarted or half ended.  What takes
+time, starting and ending, goes on by itself: the deadlines of an end are kept
+by the clock and not by whoever waits for it, who may be cancelled.
 """
 
 from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Sequence
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, final
-
-import anyio
+from typing import Any, TypeVar, final
 
 from ..actors import (
     KILL_GRACE,
@@ -25,7 +25,9 @@ from ..actors import (
     Shutdown,
     State,
 )
-from ._spec import BRUTAL_KILL, WORKER_SHUTDOWN, ChildSpec
+from ._spec import BRUTAL_KILL, WORKER_SHUTDOWN, ChildSpec, Restart, without_start
+
+M = TypeVar("M")
 
 
 class ChildStatus(enum.Enum):
@@ -35,7 +37,7 @@ class ChildStatus(enum.Enum):
     RUNNING = "running"
     STOPPING = "stopping"
     RESTARTING = "restarting"
-    """It has failed and will be started again."""
+    """It is down and will be started again."""
     STOPPED = "stopped"
     """Only its spec is there."""
 
@@ -49,7 +51,7 @@ class ChildInfo:
         id: Its id.
         ref: Its ref; None if only the spec is there.
         status: What it is doing.
-        incarnation: How often it was started.
+        incarnation: How often this ref was started.
         is_supervisor: Whether it has children of its own.
         reason: How it last ended, if it has.
     """
@@ -62,20 +64,24 @@ class ChildInfo:
     reason: ExitReason | None
 
 
-class Keeper(Protocol):
-    """The supervisor, as its children know it."""
+class Keeper(Actor[M]):
+    """A supervisor, as its children know it."""
 
+    @abstractmethod
     def would_restart(self, child: Child, reason: ExitReason) -> bool:
         """Whether *child* would be started again after *reason*."""
-        ...
 
-    def exited(self, child: Child, reason: ExitReason) -> None:
-        """*child* has exited, and nobody was waiting for that."""
-        ...
+    @abstractmethod
+    def exited(self, child: Child, cell: Cell[Any], reason: ExitReason) -> None:
+        """An incarnation of *child* is over; decide what that means."""
 
+    @abstractmethod
+    def ended(self, child: Child) -> None:
+        """*child* will not come back by itself."""
+
+    @abstractmethod
     def backoff_over(self, retry: Retry) -> None:
         """A child has waited long enough for its next start."""
-        ...
 
 
 @final
@@ -83,117 +89,233 @@ class Child:
     """One child of one supervisor; the parent of its cell."""
 
     __slots__ = (
+        "_alarm",
         "_keeper",
-        "awaited",
         "cell",
+        "dismissed",
         "ending",
         "failures",
-        "is_supervisor",
+        "family",
+        "fresh",
+        "keeps",
+        "last_reason",
+        "ordered",
         "retry",
         "spec",
         "started_at",
     )
 
-    def __init__(self, spec: ChildSpec[Any], keeper: Keeper) -> None:
+    def __init__(
+        self, spec: ChildSpec[Any], keeper: Keeper[Any], *, fresh: bool = False
+    ) -> None:
         self.spec = spec
         self._keeper = keeper
         # None when only the spec is kept.
         self.cell: Cell[Any] | None = None
-        # Somebody ends it on purpose; its exit is no incident.
+        # How the cell before this one ended.
+        self.last_reason: ExitReason | None = None
+        # The present or last actor, if that is a supervisor.
+        self.family: Keeper[Any] | None = None
+        # The cell that somebody has ordered to start; as long as it has not run,
+        # its failure is their news and no incident.
+        self.ordered: Cell[Any] | None = None
+        # That order brought the spec with it.
+        self.fresh = fresh
+        # It is being ended on purpose: its exit is no incident either.  Its cell
+        # stays, mailbox and all, if it `keeps` it to be started again.
         self.ending = False
-        # Somebody waits for its start and will judge a failure.
-        self.awaited = False
+        self.keeps = False
+        # Stopped by order; only an order starts it again.
+        self.dismissed = False
+        # When the patience with its end is over.
+        self._alarm: Alarm | None = None
+        # Its next start, while it waits for that.
+        self.retry: Retry | None = None
         # Failures in a row, for the backoff, and when the last start was.
         self.failures = 0
         self.started_at = -math.inf
-        # Its next start, while it waits for that.
-        self.retry: Retry | None = None
-        self.is_supervisor = False
 
-    def restarts(self, cell: Cell[Any], reason: ExitReason) -> bool:
-        """See `Parent`."""
-        return not self.ending and self._keeper.would_restart(self, reason)
-
-    def child_exited(self, cell: Cell[Any], reason: ExitReason) -> None:
-        """See `Parent`.  Who ends it, or waits for its start, goes on from there."""
-        if not self.ending and not self.awaited:
-            self._keeper.exited(self, reason)
-
-    def start(self, runtime: Runtime, parent_path: str) -> Cell[Any]:
-        """Begin its next incarnation, with a new cell if it has none."""
-        if self.retry is not None:
-            self.retry.done = True
-            self.retry = None
-        if self.cell is None:
-            self.cell = Cell(
-                runtime,
-                f"{parent_path.rstrip('/')}/{self.spec.id}",
-                self.spec.start,
-                self,
-                mailbox=self.spec.mailbox,
-                start_timeout=self.spec.start_timeout,
-            )
-        elif self.spec.on_restart == "drop":
-            self.cell.drop_mailbox()
-        self.ending = False
-        self.started_at = runtime.now()
-        self.cell.start()
-        return self.cell
+    # -- looking -----------------------------------------------------------
 
     @property
     def ref(self) -> ActorRef[Any] | None:
-        """The ref of the child, as long as it is not gone for good."""
+        """Its ref; None if only the spec is there."""
         return None if self.cell is None else self.cell.ref
 
     @property
     def live(self) -> bool:
         """Whether an incarnation of it is there, in whatever state."""
-        return self.cell is not None and self.cell.state in (
-            State.STARTING,
-            State.RUNNING,
-            State.STOPPING,
-        )
-
-    @property
-    def status(self) -> ChildStatus:
-        """What it is doing."""
-        if self.cell is None:
-            return ChildStatus.STOPPED
-        if self.cell.state is State.EXITED:
-            return ChildStatus.RESTARTING
-        if self.cell.state is State.ENDED:
-            return ChildStatus.STOPPED
-        return ChildStatus(self.cell.state.value)
+        return self.cell is not None and self.cell.state is not State.EXITED
 
     def info(self) -> ChildInfo:
         """A frozen snapshot."""
+        cell = self.cell
+        if cell is None:
+            status = ChildStatus.STOPPED
+        elif cell.state is State.EXITED:
+            status = ChildStatus.RESTARTING
+        else:
+            status = ChildStatus(cell.state.value)
         return ChildInfo(
             id=self.spec.id,
             ref=self.ref,
-            status=self.status,
-            incarnation=0 if self.cell is None else self.cell.incarnation,
-            is_supervisor=self.is_supervisor,
-            reason=None if self.cell is None else self.cell.reason,
+            status=status,
+            incarnation=0 if cell is None else cell.incarnation,
+            is_supervisor=self.family is not None,
+            reason=self.last_reason if cell is None else cell.reason,
         )
 
-    def end(self, reason: ExitReason) -> None:
-        """Forget its cell: it will not run again under this ref."""
+    # -- the parent of the cell, see actors.Parent -------------------------
+
+    def restarts(self, cell: Cell[Any], reason: ExitReason) -> bool:
+        """See `Parent`."""
+        if self.ending:
+            return self.keeps
+        return self._keeper.would_restart(self, reason)
+
+    def child_exited(self, cell: Cell[Any], reason: ExitReason) -> None:
+        """See `Parent`."""
+        self._disarm()
+        self._keeper.exited(self, cell, reason)
+
+    # -- starting ----------------------------------------------------------
+
+    def start(self, runtime: Runtime, path: str) -> Cell[Any]:
+        """Begin its next incarnation, with a new cell if it has none."""
+        self._cancel_retry()
+        cell = self.cell
+        if cell is None:
+            self.cell = cell = Cell(
+                runtime,
+                path,
+                self._make,
+                self,
+                mailbox=self.spec.mailbox,
+                start_timeout=self.spec.start_timeout,
+            )
+        elif self.spec.on_restart == "drop":
+            cell.drop_mailbox()
+        self.ending = self.dismissed = False
+        self.started_at = runtime.now()
+        cell.start()
+        return cell
+
+    def _make(self) -> Actor[Any]:
+        make = self.spec.start
+        if self.spec.restart is Restart.TEMPORARY:
+            # It runs once: let go of what it was made from.
+            self.spec = without_start(self.spec)
+        actor = make()
+        self.family = actor if isinstance(actor, Keeper) else None
+        return actor
+
+    def start_later(self, runtime: Runtime, delay: float) -> None:
+        """Tell the supervisor when *delay* seconds are over."""
+        self.retry = Retry(self, runtime.now() + delay, self._keeper)
+        runtime.deadlines.add(self.retry)
+
+    def _cancel_retry(self) -> None:
         if self.retry is not None:
             self.retry.done = True
             self.retry = None
+
+    # -- ending ------------------------------------------------------------
+
+    def mark(self, *, keep: bool) -> None:
+        """From now on its exit is no incident; begin to end it later.
+
+        Who wants it gone for good overrules who wants to keep its cell.
+        """
+        self.keeps = keep and (self.keeps or not self.ending)
+        self.ending = True
+        self._cancel_retry()
+
+    def begin_end(self, *, keep: bool = False) -> None:
+        """Ask it to stop, and see to it that it is gone within its deadline."""
+        self.mark(keep=keep)
+        if not self.live:
+            self.drop()
+            return
+        assert self.cell is not None
+        if self.spec.shutdown == BRUTAL_KILL:
+            self._kill()
+            return
+        self.cell.request_stop(Shutdown(), final=not self.keeps)
+        if self._alarm is None:
+            self._arm(self._patience, self._kill)
+
+    def kill(self) -> None:
+        """End it for good and at once; it has `KILL_GRACE` left."""
+        self.mark(keep=False)
+        if self.live:
+            self._kill()
+        else:
+            self.drop()
+
+    def drop(self) -> None:
+        """If it is down, and not kept, that is its end."""
+        if self.cell is not None and not self.keeps and not self.live:
+            self.end(self.cell.reason or Shutdown())
+
+    def end(self, reason: ExitReason) -> None:
+        """Forget its cell: it will not run again under this ref."""
         cell, self.cell = self.cell, None
-        if cell is not None and cell.state is not State.ENDED:
-            cell.end(reason)
+        assert cell is not None
+        self.last_reason = reason
+        cell.end(reason)
+        self._keeper.ended(self)
 
     @property
-    def patience(self) -> float:
-        """Seconds that it may take to stop."""
-        if self.spec.shutdown == BRUTAL_KILL:
-            return -1.0
+    def _patience(self) -> float:
         if self.spec.shutdown is None:
-            return math.inf if self.is_supervisor else WORKER_SHUTDOWN
+            return WORKER_SHUTDOWN if self.family is None else math.inf
         assert not isinstance(self.spec.shutdown, str)
         return self.spec.shutdown
+
+    def _kill(self) -> None:
+        assert self.cell is not None
+        if self.family is None:
+            self.cell.kill()
+            self._arm(KILL_GRACE, self._give_up)
+        else:
+            # A supervisor ends by itself, and last, when its children are gone.
+            self.family.killed()
+            self.cell.request_stop(Shutdown(), final=not self.keeps)
+
+    def _give_up(self) -> None:
+        # Its task goes on and uses the cell: another start needs a new one.
+        self.keeps = False
+        assert self.cell is not None
+        self.cell.abandon()
+
+    def _arm(self, seconds: float, ring: Callable[[], None]) -> None:
+        assert self.cell is not None
+        self._disarm()
+        runtime = self.cell.runtime
+        self._alarm = Alarm(runtime.now() + seconds, ring)
+        runtime.deadlines.add(self._alarm)
+
+    def _disarm(self) -> None:
+        if self._alarm is not None:
+            self._alarm.done = True
+            self._alarm = None
+
+
+@final
+class Alarm:
+    """Calls something at a deadline, unless it is done before."""
+
+    __slots__ = ("_ring", "deadline", "done")
+
+    def __init__(self, deadline: float, ring: Callable[[], None]) -> None:
+        self.deadline = deadline
+        self.done = False
+        self._ring = ring
+
+    def expire(self) -> None:
+        """The deadline has come."""
+        self.done = True
+        self._ring()
 
 
 @final
@@ -202,7 +324,7 @@ class Retry:
 
     __slots__ = ("_keeper", "child", "deadline", "done")
 
-    def __init__(self, child: Child, deadline: float, keeper: Keeper) -> None:
+    def __init__(self, child: Child, deadline: float, keeper: Keeper[Any]) -> None:
         self.child = child
         self.deadline = deadline
         self.done = False
@@ -215,45 +337,16 @@ class Retry:
 
 
 async def end_children(children: Sequence[Child], *, keep: bool = False) -> None:
-    """End *children*, all at once, each within its own deadline.
+    """End *children*, all at once, each within its own deadline; wait for it.
 
-    Asked first; killed at its deadline; given up for unkillable `KILL_GRACE`
-    seconds later, so that one that swallows its cancellation holds up nobody.
+    Cancelled, it has begun with all of them, and they end all the same.
 
     Args:
         children: Which; in this order they are asked.
-        keep: Whether their cells stay, mailbox and all, to be started again.
+        keep: Whether their cells stay, to be started again.
     """
-    cells: dict[Cell[Any], float] = {}
+    cells = [child.cell for child in children if child.cell is not None]
     for child in children:
-        child.ending = True
-        if child.retry is not None:
-            child.retry.done = True
-            child.retry = None
-        if child.cell is not None and child.live:
-            patience = child.patience
-            if patience < 0:
-                child.cell.kill()
-            else:
-                child.cell.request_stop(Shutdown(), final=not keep)
-            cells[child.cell] = patience
-    began = anyio.current_time()
-    for patience in sorted({*cells.values()}):
-        due = [cell for cell, limit in cells.items() if limit == patience]
-        if patience >= 0:
-            with anyio.move_on_at(began + patience):
-                for cell in due:
-                    await cell.wait_stopped()
-        for cell in due:
-            cell.kill()
-    with anyio.move_on_after(KILL_GRACE):
-        for cell in cells:
-            await cell.wait_stopped()
-    for child in children:
-        if child.cell is None:
-            continue
-        if child.live:
-            child.cell.abandon()
-            child.cell = None
-        elif not keep:
-            child.end(child.cell.reason or Shutdown())
+        child.begin_end(keep=keep)
+    for cell in cells:
+        await cell.wait_stopped()

@@ -7,10 +7,11 @@ import random
 from typing import Any, TypeVar, final
 
 from ..actors import ActorRef
-from ._child import Child, end_children
-from ._errors import ChildExists, ChildNotFound, TooManyChildren
+from ._check import check_count
+from ._child import end_children
+from ._errors import ChildNotFound, TooManyChildren
 from ._family import Family
-from ._intensity import Backoff, Intensity, Window
+from ._intensity import Backoff, Intensity
 from ._spec import ChildSpec
 from ._strategy import AutoShutdown
 
@@ -48,13 +49,8 @@ class DynamicSupervisor(Family):
         super().__init__(
             intensity=intensity, backoff=backoff, auto_shutdown=auto_shutdown, rng=rng
         )
-        limit: object = max_children
-        if limit is not None and (
-            not isinstance(limit, int) or isinstance(limit, bool) or limit < 0
-        ):
-            raise ValueError(
-                f"max_children must be an int of at least 0 or None, got {limit!r}"
-            )
+        if max_children is not None:
+            check_count("max_children", max_children)
         self._max_children = max_children
         self._numbers = itertools.count(1)
 
@@ -64,61 +60,54 @@ class DynamicSupervisor(Family):
         Cancelled while it starts, the child stays, and is supervised.
 
         Raises:
-            TooManyChildren: There are ``max_children`` already.
             ChildExists: Its id is taken; ``ref`` says by whom.
+            TooManyChildren: There are ``max_children`` already.
             StartError: It failed to start, and was forgotten.
             ChildDeclined: It declined, and was forgotten.
             ActorNotAlive: The supervisor is not running.
         """
-        checked: object = spec
-        if not isinstance(checked, ChildSpec):
-            raise ValueError(f"spec must be a ChildSpec, got {spec!r}")
-        self._require_open()
-        self._check_significant(spec)
-        if spec.id in self._by_id:
-            raise ChildExists(spec.id, self._by_id[spec.id].ref)
+        self._admit(spec)
         if self._max_children is not None and len(self._by_id) >= self._max_children:
             raise TooManyChildren(self._max_children)
-        child = Child(spec, self)
-        self._by_id[spec.id] = child
-        return await self._start_on_order(child, keep_failed=False, keep_declined=False)
+        return await self._start_new(spec)
 
     def next_id(self, prefix: str = "") -> str:
-        """An id that no child of this supervisor has had."""
+        """An id that this has not returned before."""
         return f"{prefix}{next(self._numbers)}"
 
     async def stop_child(self, ref: ActorRef[Any]) -> None:
         """Stop a child within its deadline and forget it.
 
         Also one that starts or waits for its restart; one that has ended is
-        fine.  Cancelling this leaves the child stopping.
+        fine.  Cancelled, the child ends all the same.
 
         Raises:
             ChildNotFound: *ref* is not below this supervisor.
+            ActorNotAlive: The supervisor is not running.
         """
         self._require_open()
         if ref.path != f"{self.context.path.rstrip('/')}/{ref.name}":
             raise ChildNotFound(ref)
         child = self._by_id.get(ref.name)
+        if child is not None and child.ref is ref:
+            await end_children([child])
+
+    def spec(self, ref: ActorRef[M]) -> ChildSpec[M]:
+        """The spec of a child.
+
+        Raises:
+            ChildNotFound: *ref* is no child of this supervisor, or no longer.
+        """
+        child = self._by_id.get(ref.name)
         if child is None or child.ref is not ref:
-            return
-        await self._end_on_order(child)
-        self._remove(child)
+            raise ChildNotFound(ref)
+        return child.spec
 
     # -- the actor ---------------------------------------------------------
 
     async def started(self) -> None:
         """Be ready, without children."""
-        self._window = Window(self._intensity)
-        self._by_id = {}
-        self._open = True
-
-    async def _restart(self, child: Child, delay: float) -> None:
-        if delay > 0:
-            self._retry_later(child, delay)
-        else:
-            self._launch(child)
+        self._begin()
 
     async def _end_all(self) -> None:
         await end_children(tuple(self._by_id.values()))
-        self._by_id.clear()

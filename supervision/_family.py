@@ -10,29 +10,31 @@ from __future__ import annotations
 
 import logging
 import random
+from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any, TypeAlias, final
-
-import anyio
+from typing import Any, TypeAlias, TypeVar, final
 
 from ..actors import (
-    Actor,
     ActorNotAlive,
     ActorRef,
     Cell,
     Declined,
     ExitReason,
     GaveUp,
+    Killed,
     Shutdown,
     StartError,
     error_of,
     is_abnormal,
 )
-from ._child import Child, ChildInfo, Retry, end_children
-from ._errors import ChildDeclined, SupervisorError
+from ._check import check_is
+from ._child import Child, ChildInfo, Keeper, Retry
+from ._errors import ChildDeclined, ChildExists, SupervisorError
 from ._intensity import Backoff, Intensity, Window
-from ._spec import ChildSpec, Restart
+from ._spec import BRUTAL_KILL, ChildSpec, Restart
 from ._strategy import AutoShutdown, restarts
+
+M = TypeVar("M")
 
 _log = logging.getLogger("greenroom.supervision")
 
@@ -43,11 +45,21 @@ class Failed:
     """System message: a child has exited and is to be started again."""
 
     child: Child
+    # A child may have got a new cell by the time this is read, and a cell a new
+    # incarnation: then it is old news.
+    cell: Cell[Any]
     incarnation: int
     reason: ExitReason
+    at: float
 
 
-FamilyMessage: TypeAlias = Failed | Retry
+@final
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """System message: the significant children have ended."""
+
+
+FamilyMessage: TypeAlias = Failed | Retry | Finished
 
 
 @final
@@ -61,7 +73,7 @@ class ChildCounts:
     workers: int
 
 
-class Family(Actor[FamilyMessage]):
+class Family(Keeper[FamilyMessage]):
     """Base of `Supervisor` and `DynamicSupervisor`; not for use by itself."""
 
     # Whether the spec of a child that has ended stays.
@@ -78,14 +90,10 @@ class Family(Actor[FamilyMessage]):
         auto_shutdown: AutoShutdown,
         rng: random.Random | None,
     ) -> None:
-        for name, value, kind in (
-            ("intensity", intensity, Intensity),
-            ("backoff", backoff, Backoff | None),
-            ("auto_shutdown", auto_shutdown, AutoShutdown),
-            ("rng", rng, random.Random | None),
-        ):
-            if not isinstance(value, kind):
-                raise ValueError(f"{name} must be {kind}, got {value!r}")
+        check_is("intensity", intensity, Intensity)
+        check_is("backoff", backoff, Backoff | None)
+        check_is("auto_shutdown", auto_shutdown, AutoShutdown)
+        check_is("rng", rng, random.Random | None)
         self._intensity = intensity
         self._backoff = backoff
         self._auto_shutdown = auto_shutdown
@@ -97,15 +105,15 @@ class Family(Actor[FamilyMessage]):
         # Whether children may be started and restarted.
         self._open = False
 
-    # -- what a subclass says ----------------------------------------------
+    def _begin(self) -> None:
+        """Be as new: the same object may be started again."""
+        self._window = Window(self._intensity)
+        self._by_id = {}
+        self._open = True
 
-    async def _restart(self, child: Child, delay: float) -> None:
-        """Start *child* again, and whoever shares its fate, after *delay*."""
-        raise NotImplementedError
-
+    @abstractmethod
     async def _end_all(self) -> None:
         """End all children, in the order that is the subclass's promise."""
-        raise NotImplementedError
 
     # -- looking: answers at once ------------------------------------------
 
@@ -116,7 +124,7 @@ class Family(Actor[FamilyMessage]):
     def count_children(self) -> ChildCounts:
         """How many there are."""
         children = self._by_id.values()
-        supervisors = sum(child.is_supervisor for child in children)
+        supervisors = sum(child.family is not None for child in children)
         return ChildCounts(
             specs=len(children),
             active=sum(child.live for child in children),
@@ -134,124 +142,141 @@ class Family(Actor[FamilyMessage]):
 
     def _require_open(self) -> None:
         if not self._open:
-            raise ActorNotAlive(type(self).__name__, "it is not running")
+            # Without a context it was never started.
+            path = self.context.path if hasattr(self, "context") else "supervisor"
+            raise ActorNotAlive(path, "it takes orders only while it runs")
 
-    def _launch(self, child: Child) -> Cell[Any]:
-        return child.start(self.context.runtime, self.context.path)
+    def _admit(self, spec: ChildSpec[Any]) -> None:
+        """Refuse what cannot be a child."""
+        check_is("spec", spec, ChildSpec)
+        self._require_open()
+        self._check_significant(spec)
+        if spec.id in self._by_id:
+            raise ChildExists(spec.id, self._by_id[spec.id].ref)
 
-    async def _start(self, child: Child) -> ExitReason | None:
+    async def _start_new(self, spec: ChildSpec[M]) -> ActorRef[M]:
+        child = self._by_id[spec.id] = Child(spec, self, fresh=True)
+        return await self._start_on_order(child)
+
+    async def _start_on_order(self, child: Child) -> ActorRef[Any]:
+        cell, reason = await self._start(child)
+        if reason is None:
+            return cell.ref
+        if isinstance(reason, Declined):
+            raise ChildDeclined(cell.path)
+        raise start_error(cell.path, reason)
+
+    async def _start(self, child: Child) -> tuple[Cell[Any], ExitReason | None]:
         """Start *child* and wait until it runs; return why not, if it does not.
 
         Cancelled, the child goes on, supervised as if nobody had waited.
         """
-        cell = self._launch(child)
-        child.awaited = True
+        child.ordered = cell = self._launch(child)
         try:
-            reason = await cell.wait_started()
+            return cell, await cell.wait_started()
         finally:
-            child.awaited = False
-        if reason is None:
-            child.is_supervisor = isinstance(cell.actor, Family)
-        return reason
+            # Ended and started again meanwhile, it is another's order.
+            if child.ordered is cell:
+                child.ordered = None
 
-    async def _start_on_order(
-        self, child: Child, *, keep_failed: bool, keep_declined: bool
-    ) -> ActorRef[Any]:
-        """Start *child* for somebody, who is told how it went.
-
-        Raises:
-            StartError: It failed.
-            ChildDeclined: It declined.
-        """
-        reason = await self._start(child)
-        cell = child.cell
-        if reason is None and cell is not None:
-            return cell.ref
-        path = self._path_of(child)
-        reason = Shutdown() if reason is None else reason
-        child.end(reason)
-        if isinstance(reason, Declined):
-            if not keep_declined:
-                self._remove(child)
-            raise ChildDeclined(path)
-        if not keep_failed:
-            self._remove(child)
-        raise start_error(path, reason)
-
-    def _remove(self, child: Child) -> None:
-        """Forget *child*, spec and all, unless its id is another's by now."""
-        if self._by_id.get(child.spec.id) is child:
-            del self._by_id[child.spec.id]
-
-    def _path_of(self, child: Child) -> str:
-        return f"{self.context.path.rstrip('/')}/{child.spec.id}"
+    def _launch(self, child: Child) -> Cell[Any]:
+        """Start *child*; its exit tells if that fails."""
+        context = self.context
+        path = f"{context.path.rstrip('/')}/{child.spec.id}"
+        return child.start(context.runtime, path)
 
     # -- what the children report, see Keeper ------------------------------
 
     def would_restart(self, child: Child, reason: ExitReason) -> bool:
         """Whether *child* would be started again after *reason*."""
-        # One that declines is not needed: no failure, whatever its type.
-        declined = isinstance(reason, Declined)
-        return self._open and not declined and restarts(child.spec.restart, reason)
+        return (
+            self._open
+            # One that declines is not needed: no failure, whatever its type.
+            and not isinstance(reason, Declined)
+            and restarts(child.spec.restart, reason)
+            # The system ends, and the one who ended it must not come back.
+            and self.context.runtime.fatal_error is None
+        )
 
-    def exited(self, child: Child, reason: ExitReason) -> None:
-        """Decide what the exit of *child* means.  Runs in the dying task."""
-        assert child.cell is not None
-        if is_abnormal(reason):
-            # Once for each failure; ends that were asked for are nobody's news.
-            path = self._path_of(child)
-            _log.error("%s failed: %s", path, reason, exc_info=error_of(reason))
-        if self.would_restart(child, reason):
-            failed = Failed(child, child.cell.incarnation, reason)
-            self.context.mailbox.put_system(failed)
+    def exited(self, child: Child, cell: Cell[Any], reason: ExitReason) -> None:
+        """Decide what an exit means.  Runs in the dying task."""
+        if child.ordered is cell and not cell.ran:
+            # It did not start, and the one who waits for that is told.
+            child.end(reason)
+            if child.fresh and not isinstance(reason, Declined):
+                self._remove(child)
             return
-        child.end(reason)
+        ordered = child.ending and child.spec.shutdown == BRUTAL_KILL
+        if is_abnormal(reason) and not (ordered and isinstance(reason, Killed)):
+            self._report(cell.path, reason)
+        if child.ending:
+            child.drop()
+        elif self.would_restart(child, reason):
+            now = self.context.runtime.now()
+            failed = Failed(child, cell, cell.incarnation, reason, now)
+            self.context.mailbox.put_system(failed)
+        else:
+            child.end(reason)
+            if self._significant_are_gone(child):
+                # Not at once: it may still be starting its other children.
+                self.context.mailbox.put_system(Finished())
+
+    def ended(self, child: Child) -> None:
+        """Forget *child*, spec and all, unless that is what stays."""
         if child.spec.restart is Restart.TEMPORARY or not self._keeps_specs:
             self._remove(child)
-        self._consider_auto_shutdown(child)
 
     def backoff_over(self, retry: Retry) -> None:
         """A child has waited long enough for its next start."""
         self.context.mailbox.put_system(retry)
 
-    def _consider_auto_shutdown(self, ended: Child) -> None:
-        if not self._open or not ended.spec.significant:
-            return
-        if self._auto_shutdown is AutoShutdown.ALL_SIGNIFICANT and any(
+    def _remove(self, child: Child) -> None:
+        # Unless it is gone already, and its id another's.
+        if self._by_id.get(child.spec.id) is child:
+            del self._by_id[child.spec.id]
+
+    def _report(self, path: str, reason: ExitReason) -> None:
+        # Each error is shown once, by the supervisor next to it.
+        error = None if isinstance(reason, GaveUp) else error_of(reason)
+        _log.error("%s failed: %s", path, reason, exc_info=error)
+
+    def _significant_are_gone(self, ended: Child) -> bool:
+        if not ended.spec.significant:
+            return False
+        return self._auto_shutdown is AutoShutdown.ANY_SIGNIFICANT or not any(
             child.spec.significant and child.cell is not None
             for child in self._by_id.values()
-        ):
-            return
-        self.context.stop(Shutdown("auto_shutdown"))
+        )
 
     # -- restarting --------------------------------------------------------
 
     async def receive(self, message: FamilyMessage) -> None:
         """See to a child that has failed, or whose backoff is over."""
         match message:
-            case Failed(child, incarnation, reason):
-                cell = child.cell
+            case _ if not self._open:
+                pass  # it gave up over a message before this one
+            case Failed(child, cell, incarnation):
                 # Else it was ended, or started again, by somebody's order.
-                if (
-                    cell is not None
-                    and cell.incarnation == incarnation
-                    and not child.ending
-                ):
-                    await self._failed(child, reason)
+                current = child.cell is cell and cell.incarnation == incarnation
+                if current and not child.ending:
+                    await self._failed(message)
             case Retry(child=child):
                 if child.retry is message:
                     child.retry = None
                     await self._restart(child, 0.0)
+            case Finished():
+                self.context.stop(Shutdown("auto_shutdown"))
             case _:
                 _log.warning("%s takes no messages", self.context.path)
 
-    async def _failed(self, child: Child, reason: ExitReason) -> None:
-        now = self.context.runtime.now()
-        if self._window.allows(now):
-            await self._restart(child, self._delay(child, now))
+    async def _failed(self, failed: Failed) -> None:
+        child, reason = failed.child, failed.reason
+        if self._window.allows(failed.at):
+            await self._restart(child, self._delay(child, failed.at))
             return
+        self._open = False
         # The path is that of the failure with which it began.
-        path = reason.child if isinstance(reason, GaveUp) else self._path_of(child)
+        path = reason.child if isinstance(reason, GaveUp) else failed.cell.path
         self.context.stop(GaveUp(path, error_of(reason)))
 
     def _delay(self, child: Child, now: float) -> float:
@@ -262,46 +287,39 @@ class Family(Actor[FamilyMessage]):
         child.failures += 1
         return self._backoff.delay(child.failures, self._rng)
 
-    def _retry_later(self, child: Child, delay: float) -> None:
-        runtime = self.context.runtime
-        child.retry = Retry(child, runtime.now() + delay, self)
-        runtime.deadlines.add(child.retry)
+    async def _restart(self, child: Child, delay: float) -> None:
+        """Start *child* again, and whoever shares its fate, after *delay*."""
+        if delay > 0:
+            child.start_later(self.context.runtime, delay)
+        else:
+            # Not waited for: how it went is told by its exit, if it does not.
+            self._launch(child)
 
     # -- ending ------------------------------------------------------------
 
     async def stopped(self, reason: ExitReason) -> None:
         """End all children; how long that takes is up to their deadlines."""
+        await self._end_family()
+
+    async def _end_family(self) -> None:
         self._open = False
-        await self._end_all()
+        children = tuple(self._by_id.values())
+        # Those that are down first: who waits for an answer of theirs shall not
+        # wait for the end of the others.
+        for child in children:
+            if not child.live:
+                child.begin_end()
+        try:
+            await self._end_all()
+        except BaseException:
+            self.killed()
+            raise
 
     def killed(self) -> None:
-        """Kill all children: nobody will be left to stop them."""
+        """End all children at once: there is no time, or nobody will be left."""
         self._open = False
         for child in tuple(self._by_id.values()):
-            if child.live:
-                assert child.cell is not None
-                child.cell.kill()
-            else:
-                child.end(Shutdown())
-
-    async def _end_on_order(self, child: Child) -> None:
-        """End *child*, for a caller who may be cancelled meanwhile.
-
-        Done by a task of the supervisor's, so that the deadline holds and the
-        child is gone in the end whatever becomes of the caller.
-        """
-        done = anyio.Event()
-
-        async def end() -> None:
-            try:
-                await end_children([child])
-                if child.spec.restart is Restart.TEMPORARY:
-                    self._remove(child)
-            finally:
-                done.set()
-
-        self.context.start_soon(end)
-        await done.wait()
+            child.kill()
 
 
 def start_error(path: str, reason: ExitReason) -> StartError:

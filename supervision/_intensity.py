@@ -10,6 +10,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import final
 
+from ._check import check, check_count, is_seconds
+
 
 @final
 @dataclass(frozen=True, slots=True)
@@ -26,12 +28,9 @@ class Intensity:
     period: float = 5.0
 
     def __post_init__(self) -> None:
-        n: object = self.max_restarts
-        if not isinstance(n, int) or isinstance(n, bool) or n < 0:
-            raise ValueError(f"max_restarts must be an int of at least 0, got {n!r}")
-        period: object = self.period
-        if not isinstance(period, int | float) or not period > 0:
-            raise ValueError(f"period must be seconds above 0, got {period!r}")
+        check_count("max_restarts", self.max_restarts)
+        good = is_seconds(self.period) and self.period > 0
+        check(good, "period", "seconds above 0", self.period)
 
 
 @final
@@ -59,9 +58,9 @@ class Backoff:
     """How long a child that fails again and again waits for its next start.
 
     The first restart comes at once.  The n-th after it waits a random time up to
-    ``min(max_seconds, min_seconds * 2**n)``: full jitter, so that children that
-    failed together do not come back together.  A child that ran for the mean of
-    the two bounds has recovered, and begins anew.
+    ``min(max_seconds, min_seconds * 2**(n - 1))``: full jitter, so that children
+    that failed together do not come back together.  A child that lasted for the
+    mean of the two bounds has recovered, and begins anew.
 
     Attributes:
         min_seconds: Bound of the first wait, above 0.
@@ -72,15 +71,20 @@ class Backoff:
     max_seconds: float = 10.0
 
     def __post_init__(self) -> None:
-        if not 0 < self.min_seconds <= self.max_seconds:
-            raise ValueError(
-                "min_seconds must be above 0 and at most max_seconds, got "
-                f"{self.min_seconds!r} and {self.max_seconds!r}"
-            )
+        for name in ("min_seconds", "max_seconds"):
+            value = getattr(self, name)
+            good = is_seconds(value) and 0 < value < float("inf")
+            check(good, name, "finite seconds above 0", value)
+        check(
+            self.min_seconds <= self.max_seconds,
+            "max_seconds",
+            f"at least min_seconds ({self.min_seconds!r})",
+            self.max_seconds,
+        )
 
     @property
     def stable_seconds(self) -> float:
-        """A child that ran this long has recovered."""
+        """A child that lasted this long has recovered."""
         return (self.min_seconds + self.max_seconds) / 2
 
     def delay(self, failures: int, rng: random.Random) -> float:

@@ -6,12 +6,12 @@ Checked when made, so that a wrong one is refused where it was written.
 from __future__ import annotations
 
 import enum
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final, Generic, Literal, TypeVar, final
+from typing import Any, Final, Generic, Literal, TypeVar, cast, final
 
 from ..actors import Actor, MailboxOptions
+from ._check import check, check_is, is_seconds
 
 M = TypeVar("M")
 
@@ -62,59 +62,43 @@ class ChildSpec(Generic[M]):
     on_restart: Literal["keep", "drop"] = field(default="keep", kw_only=True)
 
     def __post_init__(self) -> None:
-        _check(isinstance(self.id, str) and self.id, "id", "a non-empty str", self.id)
-        _check("/" not in self.id, "id", "a str without '/'", self.id)
-        _check(callable(self.start), "start", "a callable", self.start)
-        _check(isinstance(self.restart, Restart), "restart", "a Restart", self.restart)
-        _check(
+        check_is("id", self.id, str)
+        # It is a part of a path.
+        good = self.id != "" and "/" not in self.id
+        check(good, "id", "a non-empty str without '/'", self.id)
+        check(callable(self.start), "start", "a callable", self.start)
+        check_is("restart", self.restart, Restart)
+        check(
             self.shutdown is None
             or self.shutdown == BRUTAL_KILL
-            or _is_seconds(self.shutdown),
+            or is_seconds(self.shutdown),
             "shutdown",
             "seconds of at least 0, BRUTAL_KILL or None",
             self.shutdown,
         )
-        _check(
-            isinstance(self.significant, bool),
-            "significant",
-            "a bool",
-            self.significant,
-        )
-        _check(
+        check_is("significant", self.significant, bool)
+        check(
             not (self.significant and self.restart is Restart.PERMANENT),
             "significant",
             "False for a permanent child, which never ends",
             self.significant,
         )
-        _check(
-            _is_seconds(self.start_timeout) and self.start_timeout > 0,
-            "start_timeout",
-            "seconds above 0",
-            self.start_timeout,
-        )
-        _check(
-            isinstance(self.mailbox, MailboxOptions),
-            "mailbox",
-            "MailboxOptions",
-            self.mailbox,
-        )
-        _check(
-            self.on_restart in ("keep", "drop"),
-            "on_restart",
-            "'keep' or 'drop'",
-            self.on_restart,
-        )
+        good = is_seconds(self.start_timeout) and self.start_timeout > 0
+        check(good, "start_timeout", "seconds above 0", self.start_timeout)
+        check_is("mailbox", self.mailbox, MailboxOptions)
+        good = self.on_restart in ("keep", "drop")
+        check(good, "on_restart", "'keep' or 'drop'", self.on_restart)
 
 
-def _is_seconds(value: object) -> bool:
-    return (
-        isinstance(value, int | float)
-        and not isinstance(value, bool)
-        and not math.isnan(value)
-        and value >= 0
-    )
+def _released() -> Actor[Any]:
+    raise RuntimeError("what makes a temporary child is not kept: it runs once")
 
 
-def _check(holds: object, name: str, expected: str, value: Any) -> None:
-    if not holds:
-        raise ValueError(f"{name} must be {expected}, got {value!r}")
+def without_start(spec: ChildSpec[M]) -> ChildSpec[M]:
+    """*spec* without what makes the actor, and all that this holds on to."""
+    copy = cast("ChildSpec[M]", object.__new__(ChildSpec))
+    # Not dataclasses.replace(), which would check everything again.
+    for name in ChildSpec.__slots__:
+        object.__setattr__(copy, name, getattr(spec, name))
+    object.__setattr__(copy, "start", _released)
+    return copy

@@ -8,11 +8,12 @@ from typing import Any, TypeVar, final
 
 import anyio
 
-from ..actors import ActorRef, Cell, Declined, ExitReason
+from ..actors import ActorRef, Declined
+from ._check import check, check_is
 from ._child import Child, end_children
-from ._errors import ChildExists, ChildNotFound, ChildRunning
-from ._family import Failed, Family, start_error
-from ._intensity import Backoff, Intensity, Window
+from ._errors import ChildNotFound, ChildRunning
+from ._family import Family, start_error
+from ._intensity import Backoff, Intensity
 from ._spec import ChildSpec, Restart
 from ._strategy import AutoShutdown, Strategy, affected
 
@@ -24,8 +25,8 @@ class Supervisor(Family):
     """Starts its children in order, restarts those that fail, stops all in reverse.
 
     The object is the actor and what its orders are given to; they work while it
-    runs.  If a supervisor is itself a child, its factory makes the object anew
-    at each restart: `supervisor_of` finds the present one.
+    runs.  The factory of a supervisor that is itself a child may return the same
+    object each time: it begins anew, with the children it was made with.
 
     A failure beyond *intensity* ends the supervisor with `GaveUp`, after its
     children, and its own supervisor decides; unlike in OTP that counts as a
@@ -54,20 +55,13 @@ class Supervisor(Family):
         super().__init__(
             intensity=intensity, backoff=backoff, auto_shutdown=auto_shutdown, rng=rng
         )
-        made: object = strategy
-        if not isinstance(made, Strategy):
-            raise ValueError(f"strategy must be a Strategy, got {strategy!r}")
+        check_is("strategy", strategy, Strategy)
         self._strategy = strategy
         self._specs = tuple(children)
         ids: set[str] = set()
         for spec in self._specs:
-            checked: object = spec
-            if not isinstance(checked, ChildSpec):
-                raise ValueError(f"children must be ChildSpecs, got {spec!r}")
-            if spec.id in ids:
-                raise ValueError(
-                    f"children must have unique ids, got {spec.id!r} twice"
-                )
+            check_is("a child", spec, ChildSpec)
+            check(spec.id not in ids, "children", "of unique ids", spec.id)
             ids.add(spec.id)
             self._check_significant(spec)
 
@@ -84,48 +78,49 @@ class Supervisor(Family):
             ChildDeclined: It declined; unless temporary, its spec is kept.
             ActorNotAlive: The supervisor is not running.
         """
-        checked: object = spec
-        if not isinstance(checked, ChildSpec):
-            raise ValueError(f"spec must be a ChildSpec, got {spec!r}")
-        self._require_open()
-        self._check_significant(spec)
-        if spec.id in self._by_id:
-            raise ChildExists(spec.id, self._by_id[spec.id].ref)
-        child = Child(spec, self)
-        self._by_id[spec.id] = child
-        return await self._start_on_order(
-            child,
-            keep_failed=False,
-            keep_declined=spec.restart is not Restart.TEMPORARY,
-        )
+        self._admit(spec)
+        return await self._start_new(spec)
 
     async def stop_child(self, id: str) -> None:
-        """Stop a child within its deadline; its spec is kept unless temporary.
+        """Stop a child within its deadline; keep its spec unless it is temporary.
 
-        OTP's ``terminate_child``.  Also ends a child that is starting, or waits
-        for its restart.  Stopping one that is stopped is fine.  Cancelling this
-        leaves the child stopping.
+        Also one that starts or waits for its restart; those that went down with
+        it and wait for the same restart are stopped as well.  One that is
+        stopped is fine.  No restart of others brings it back.  Cancelled, the
+        child ends all the same.
 
         Raises:
             ChildNotFound: There is no child with that id.
+            ActorNotAlive: The supervisor is not running.
         """
         self._require_open()
-        await self._end_on_order(self._get(id))
+        child = self._get(id)
+        if child.retry is not None:
+            for other in self._group(child):
+                if other.ending and other.retry is None and not other.live:
+                    other.begin_end()
+        child.dismissed = True
+        await end_children([child])
 
     async def restart_child(self, id: str) -> ActorRef[Any]:
-        """Start a child that was stopped, under a new ref.
+        """Start a child of which only the spec is there.
+
+        Cancelled while it starts, the child is supervised.
 
         Raises:
             ChildNotFound: There is no child with that id.
             ChildRunning: It runs, or is being restarted.
             StartError: It failed to start; its spec is kept.
             ChildDeclined: It declined; its spec is kept.
+            ActorNotAlive: The supervisor is not running.
         """
         self._require_open()
         child = self._get(id)
         if child.cell is not None:
             raise ChildRunning(id)
-        return await self._start_on_order(child, keep_failed=True, keep_declined=True)
+        child.fresh = False
+        child.failures = 0
+        return await self._start_on_order(child)
 
     def delete_child(self, id: str) -> None:
         """Forget the spec of a child that was stopped.
@@ -165,62 +160,59 @@ class Supervisor(Family):
 
     async def started(self) -> None:
         """Start the children in order; if one fails, stop those before it."""
-        self._window = Window(self._intensity)
+        self._begin()
         self._by_id = {spec.id: Child(spec, self) for spec in self._specs}
-        self._open = True
         try:
             for child in tuple(self._by_id.values()):
-                if self._by_id.get(child.spec.id) is child:
+                if self._may_start(child):
                     await self._start_first(child)
         except BaseException:
-            self._open = False
+            # Also when that is a cancellation: they end in order or not at all.
             with anyio.CancelScope(shield=True):
-                await self._end_all()
+                await self._end_family()
             raise
 
     async def _start_first(self, child: Child) -> None:
-        reason = await self._start(child)
-        if reason is None:
+        cell, reason = await self._start(child)
+        if reason is None or isinstance(reason, Declined) or child.dismissed:
             return
-        path = self._path_of(child)
-        child.end(reason)
-        if isinstance(reason, Declined):
-            if child.spec.restart is Restart.TEMPORARY:
-                self._remove(child)
-        elif not child.ending:
-            raise start_error(path, reason)
+        raise start_error(cell.path, reason)
+
+    def _may_start(self, child: Child) -> bool:
+        """Whether nobody has started, stopped or deleted *child* meanwhile."""
+        there = self._by_id.get(child.spec.id) is child
+        return there and not child.live and not child.dismissed
+
+    def _group(self, child: Child) -> Sequence[Child]:
+        return affected(self._strategy, tuple(self._by_id.values()), child)
 
     async def _restart(self, child: Child, delay: float) -> None:
-        children = list(self._by_id.values())
-        group = affected(self._strategy, children, child)
-        for other in reversed(group):
-            if other is not child and (other.live or other.retry is not None):
-                temporary = other.spec.restart is Restart.TEMPORARY
-                await end_children([other], keep=not temporary)
-                if temporary:
-                    self._remove(other)
-        if delay > 0:
-            self._retry_later(child, delay)
-        elif len(group) == 1 and self._strategy is Strategy.ONE_FOR_ONE:
-            # Not waited for: how it went is told by its exit, if it does not.
-            self._launch(child)
+        if self._strategy is Strategy.ONE_FOR_ONE:
+            await super()._restart(child, delay)
+            return
+        group = self._group(child)
+        others = [other for other in group if other is not child]
+        # All at once, so that what they do while they wait for their turn is
+        # part of this one incident.
+        for other in others:
+            other.mark(keep=other.spec.restart is not Restart.TEMPORARY)
+        for other in reversed(others):
+            await end_children([other], keep=True)
+        # If it was stopped by order meanwhile there is nothing to wait for.
+        if delay > 0 and child.cell is not None:
+            await super()._restart(child, delay)
         else:
-            await self._start_group([c for c in group if c.spec.id in self._by_id])
+            await self._start_group(group)
 
     async def _start_group(self, group: Sequence[Child]) -> None:
         for child in group:
-            if child.live:
+            if not self._may_start(child):
                 continue
-            reason = await self._start(child)
-            if reason is None:
-                continue
-            if isinstance(reason, Declined) or child.ending or child.cell is None:
-                child.end(reason)
-                continue
-            # Once more, from this one on: its failure counts as one more.
-            failed = Failed(child, child.cell.incarnation, reason)
-            self.context.mailbox.put_system(failed)
-            return
+            cell = self._launch(child)
+            if await cell.wait_started() is not None and child.cell is cell:
+                # It will be tried again, and its group with it: its exit has
+                # said so.  The rest stays down until then.
+                return
 
     async def _end_all(self) -> None:
         for child in reversed(tuple(self._by_id.values())):

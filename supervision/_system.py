@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import itertools
-import math
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import TracebackType
-from typing import Any, Literal, TypeVar, final
+from typing import Any, Literal, TypeVar, cast, final
 
 import anyio
 
 from ..actors import (
-    KILL_GRACE,
     Actor,
     ActorRef,
     Cell,
@@ -29,9 +27,9 @@ from ..actors import (
     is_abnormal,
     run_actors,
 )
-from ._child import ChildInfo
+from ._check import check, is_seconds
+from ._child import Alarm, ChildInfo
 from ._errors import SupervisionFailed
-from ._family import start_error
 from ._intensity import Backoff, Intensity
 from ._spec import ChildSpec, Restart
 from ._strategy import Strategy
@@ -70,11 +68,8 @@ class ActorSystem:
         shutdown_timeout: float = 30.0,
         rng: random.Random | None = None,
     ) -> None:
-        timeout: object = shutdown_timeout
-        if not isinstance(timeout, int | float) or not timeout >= 0:
-            raise ValueError(
-                f"shutdown_timeout must be seconds of at least 0, got {timeout!r}"
-            )
+        good = is_seconds(shutdown_timeout)
+        check(good, "shutdown_timeout", "seconds of at least 0", shutdown_timeout)
         self._shutdown_timeout = shutdown_timeout
         self._registry = Registry()
         self._root = Supervisor(
@@ -86,7 +81,6 @@ class ActorSystem:
         )
         self._numbers = itertools.count(1)
         self._runtime: Runtime | None = None
-        self._cell: Cell[Any] | None = None
         # Around the body of the block.
         self._body: anyio.CancelScope | None = None
         self._failure: BaseException | None = None
@@ -109,59 +103,45 @@ class ActorSystem:
         return await self._manager.__aexit__(exc_type, exc, traceback)
 
     @asynccontextmanager
-    async def _run(self) -> AsyncIterator[None]:
+    async def _run(self) -> AsyncGenerator[None]:
+        self._body = anyio.CancelScope()
         try:
             async with run_actors() as runtime:
                 self._runtime = runtime
-                runtime.on_fatal = self._end_body
-                self._cell = cell = Cell(
+                runtime.on_fatal = self.stop
+                cell = Cell(
                     runtime, "/", lambda: self._root, self, mailbox=MailboxOptions()
                 )
                 cell.start()
-                reason = await cell.wait_started()
-                if reason is not None:
-                    raise start_error("/", reason)
                 try:
-                    with anyio.CancelScope() as self._body:
-                        if self._failure is not None or runtime.fatal_error is not None:
-                            self._body.cancel()
+                    await cell.wait_started()
+                    with self._body:
                         yield
                 finally:
-                    await self._stop(cell, runtime)
+                    await self._stop(cell)
         finally:
-            fatal = None if self._runtime is None else self._runtime.fatal_error
-            if fatal is not None:
-                raise fatal
+            # These come first: what else there is followed from them.
+            if self._runtime is not None and self._runtime.fatal_error is not None:
+                raise self._runtime.fatal_error
             if self._failure is not None:
                 raise self._failure
 
-    async def _stop(self, cell: Cell[Any], runtime: Runtime) -> None:
+    async def _stop(self, cell: Cell[Any]) -> None:
         """Stop the tree, whoever cancels whom meanwhile."""
         cell.request_stop(Shutdown(), final=True)
+        curfew = Alarm(cell.runtime.now() + self._shutdown_timeout, self._root.killed)
+        cell.runtime.deadlines.add(curfew)
         native: BaseException | None = None
-        deadline = runtime.now() + self._shutdown_timeout
         with anyio.CancelScope(shield=True):
-            while cell.state not in (State.EXITED, State.ENDED):
+            while cell.state is not State.ENDED:
                 try:
-                    with anyio.move_on_at(deadline) as scope:
-                        await cell.wait_stopped()
-                    if scope.cancelled_caught:
-                        if math.isinf(deadline):
-                            break  # it was killed, and does not end even so
-                        cell.kill()
-                        deadline = runtime.now() + KILL_GRACE
-                        with anyio.move_on_at(deadline):
-                            await cell.wait_stopped()
-                        break
+                    await cell.wait_stopped()
                 except anyio.get_cancelled_exc_class() as cancelled:
                     # Only a native Task.cancel() gets past the shield.
                     native = cancelled
+        curfew.done = True
         if native is not None:
             raise native
-
-    def _end_body(self) -> None:
-        if self._body is not None:
-            self._body.cancel()
 
     # -- the root's parent, see actors.Parent ------------------------------
 
@@ -175,7 +155,7 @@ class ActorSystem:
         if is_abnormal(reason):
             path = reason.child if isinstance(reason, GaveUp) else "/"
             self._failure = SupervisionFailed(path, error_of(reason))
-        self._end_body()
+        self.stop()
 
     # -- what the block does with it ---------------------------------------
 
@@ -211,9 +191,10 @@ class ActorSystem:
                 raise ValueError(
                     f"actor must be a factory to be {restart.value}, got {actor!r}"
                 )
-            made = actor
+            # Type checkers see that it might be a callable actor of another M.
+            made: Actor[M] = cast("Any", actor)
             factory: Callable[[], Actor[M]] = lambda: made  # noqa: E731 - typed
-            default = type(actor).__name__
+            default = type(made).__name__
         else:
             factory = actor
             default = getattr(actor, "__name__", "actor").strip("<>")
@@ -240,7 +221,8 @@ class ActorSystem:
 
     def stop(self) -> None:
         """End the block, in order, from anywhere inside it."""
-        self._end_body()
+        if self._body is not None:
+            self._body.cancel()
 
     @property
     def registry(self) -> Registry:

@@ -18,6 +18,7 @@ from .machine import pinned, tree_cpu, tree_memory
 
 ROOT = Path(__file__).resolve().parents[2]
 _STOP_SECONDS = 10.0
+_LOG_CHARS = 4000
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,8 @@ class Server:
         """
         log = self._log.read_text(errors="replace")
         if self._process.poll() is not None or "Traceback" in log:
-            raise ServerFailed(f"{self.subject.name} failed:\n{log}")
+            # The first error is the one to read; a thousand clients repeat it.
+            raise ServerFailed(f"{self.subject.name} failed:\n{log[:_LOG_CHARS]}")
 
 
 @contextmanager

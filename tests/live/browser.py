@@ -62,8 +62,7 @@ def chromium(*, width: int = 1280, height: int = 800) -> Generator[Chrome]:
 class Tab:
     """One tab; every method works in it, whichever tab the driver was in.
 
-    A driver works in a tab that is behind another without bringing it to the
-    front: to the page it stays hidden.
+    To the pages, the tab that was worked in last is visible and others are hidden.
     """
 
     driver: Chrome
@@ -76,9 +75,10 @@ class Tab:
         self.switch()
         self.driver.get(url)
 
-    def title(self) -> str:
-        self.switch()
-        return self.driver.title
+    def titles(self) -> list[str]:
+        """The titles of all tabs, also of the hidden ones."""
+        targets = self.devtools("Target.getTargets")["targetInfos"]
+        return [target["title"] for target in targets]
 
     def find(self, selector: str) -> WebElement:
         self.switch()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -20,6 +21,22 @@ ROOT = Path(__file__).parents[2]
 
 START_SECONDS = 20.0
 POLL_SECONDS = 0.02
+
+SIGNS_OF_TROUBLE = (
+    "Traceback",
+    "Exception ignored",
+    "Task was destroyed",
+    "never retrieved",
+    "never awaited",
+)
+# On Python before 3.12, for every connection that its asyncio worker cancels.
+HYPERCORNS_OWN = re.compile(
+    r"^Exception in callback StreamReaderProtocol\.connection_made"
+    r".*?^asyncio\.exceptions\.CancelledError$",
+    re.DOTALL | re.MULTILINE,
+)
+
+RUNNING = "Running on "  # what hypercorn says when it is, at its default log level
 
 
 @final
@@ -43,6 +60,12 @@ class HypercornServer:
         """What it has written to stdout and stderr so far."""
         return self.log_path.read_text(encoding="utf-8", errors="replace")
 
+    def check_log(self) -> None:
+        """Raise if it tells of an error that hypercorn does not make by itself."""
+        ours = HYPERCORNS_OWN.sub("", self.log())
+        for sign in SIGNS_OF_TROUBLE:
+            assert sign not in ours, self.log()
+
     def terminate(self, *, deadline_seconds: float = 15.0) -> tuple[int, float]:
         """Send SIGTERM and wait for the end; its exit code, and the seconds it took.
 
@@ -61,18 +84,17 @@ class HypercornServer:
         return code, time.monotonic() - began
 
     def wait_accepting(self, *, deadline_seconds: float = START_SECONDS) -> None:
-        """Return once a connection is accepted: its lifespan startup is then done."""
+        """Return once its lifespan startup is done and it accepts connections."""
         deadline = time.monotonic() + deadline_seconds
-        while True:
-            # Its exit code does not tell: hypercorn exits 0 after a failed startup.
+        # An accepted connection would not tell: the trio worker listens before
+        # it imports the app.
+        while RUNNING not in self.log():
+            # Nor would the exit code: it is 0 after a failed startup too.
             if self.process.poll() is not None:
                 raise AssertionError(f"hypercorn ended at its start:\n{self.log()}")
-            with contextlib.suppress(ConnectionRefusedError):
-                socket.create_connection(("127.0.0.1", self.port), 1.0).close()
-                return
             if time.monotonic() > deadline:
                 raise AssertionError(
-                    f"hypercorn did not accept within {deadline_seconds} s:\n"
+                    f"hypercorn did not start within {deadline_seconds} s:\n"
                     f"{self.log()}"
                 )
             time.sleep(POLL_SECONDS)
@@ -86,19 +108,26 @@ def hypercorn_server(
     cwd: Path = ROOT,
     port: int = 0,
     extra_args: Sequence[str] = (),
+    socket_buffer: int | None = None,
 ) -> Generator[HypercornServer]:
     """Serve *target* with ``--worker-class`` *worker* until the block ends.
 
     *port* 0 takes a free one; the port of a server that has ended starts
-    another in its place. The end is a SIGKILL to the whole process group: a
-    test that wants an orderly one calls ``terminate`` first.
+    another in its place. *socket_buffer* is the size in bytes of what the kernel
+    keeps for each connection, each way, instead of megabytes. The end is a
+    SIGKILL to the whole process group: a test that wants an orderly one calls
+    ``terminate`` first.
     """
     with tempfile.TemporaryDirectory(prefix="greenroom-live-") as folder:
         log_path = Path(folder, "hypercorn.log")
-        # Bound here and handed over, so that nobody can take the port meanwhile.
-        # Not listening yet: until hypercorn does, connections are refused.
+        # Bound here and handed over, so that nobody can take the port meanwhile;
+        # not listening yet, so that connections are refused and not left waiting.
         with socket.socket() as listener, log_path.open("wb") as log:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if socket_buffer is not None:
+                # Accepted sockets have it from their listener.
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, socket_buffer)
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, socket_buffer)
             listener.bind(("127.0.0.1", port))
             command = [sys.executable, "-m", "hypercorn", "--worker-class", worker]
             command += ["--bind", f"fd://{listener.fileno()}", *extra_args, target]

@@ -19,11 +19,6 @@ from .server import ROOT, hypercorn_server
 pytestmark = pytest.mark.live
 
 
-@pytest.fixture(params=["asyncio", "trio"])
-def worker(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
 def test_the_page_is_at_the_root_and_nothing_else_is(worker: str) -> None:
     with hypercorn_server("examples.chat:app", worker) as server:
         check_page(server.url)

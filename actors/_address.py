@@ -1,0 +1,211 @@
+"""Address: where messages for one actor go, and how: tell, send, ask."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Generic, Protocol, TypeVar, overload
+
+from ._ask import Ask, Clock, Request, Waiting, current
+from ._capacity import MailboxStatistics
+from ._errors import ActorNotAlive, AskCycle, AskTimeout, MailboxFull, SendTimeout
+from ._exit import ExitReason
+from ._mailbox import Mailbox
+from ._room import Sender
+
+M_contra = TypeVar("M_contra", contravariant=True)
+R_co = TypeVar("R_co", covariant=True)
+
+DEFAULT_ASK_TIMEOUT = 5.0
+
+
+class Recipient(Waiting, Protocol):
+    """Whom a message is for: a cell, or an incarnation of it."""
+
+    @property
+    def runtime(self) -> Clock:
+        """The clock."""
+        ...
+
+    @property
+    def mailbox(self) -> Mailbox[Any]:
+        """The one mailbox, over all incarnations."""
+        ...
+
+    @property
+    def ending(self) -> ExitReason | None:
+        """How it ended; while it is stopping, how it will."""
+        ...
+
+
+class Address(Generic[M_contra]):
+    """The half of an `ActorRef` that messages go through."""
+
+    __slots__ = ("__weakref__", "_mailbox", "_recipient", "path")
+
+    path: str
+    """Where the actor stands in the tree, for example ``/chat/room-7``."""
+
+    def __init__(self, path: str, recipient: Recipient) -> None:
+        self.path = path
+        self._recipient = recipient
+        self._mailbox = recipient.mailbox
+
+    @property
+    def alive(self) -> bool:
+        """Whether it takes messages.  True while it restarts."""
+        return not self._mailbox.closed
+
+    def tell(self, message: M_contra) -> None:
+        """Put *message* in the mailbox, without waiting.
+
+        Accepted is not handled: an actor that ends first leaves its mailbox
+        unread, to the dead letters.
+
+        Raises:
+            MailboxFull: The mailbox is full and its policy is to refuse.
+            ActorNotAlive: The actor has ended or is stopping.
+        """
+        if not self._mailbox.put(message):
+            raise self._refusal(message)
+
+    def try_tell(self, message: M_contra) -> bool:
+        """Like `tell`, but return whether it was accepted."""
+        return self._mailbox.put(message)
+
+    async def send(self, message: M_contra, *, timeout: float | None = None) -> None:  # noqa: ASYNC109 - a scope costs more than the send; see _deadlines
+        """Put *message* in the mailbox; wait while it is full, first come first.
+
+        Does not yield to other tasks while there is room.  Waits whatever the
+        overflow policy is: policies are for `tell`.  Cancelled while it waits,
+        it either accepted the message or did not; never half.
+
+        Args:
+            message: The message.
+            timeout: Seconds to wait at most.  Inside an actor that is answering
+                an ask, that ask's deadline holds as well.
+
+        Raises:
+            SendTimeout: No room came free in time.
+            ActorNotAlive: The actor has ended, perhaps while this waited.
+            AskCycle: The actor itself waits for the one who sends.
+        """
+        mailbox = self._mailbox
+        sender = mailbox.wait_for_room(message)
+        if sender is None:
+            return
+        seconds, sender.deadline = self._deadline(timeout)
+        activation = current.get()
+        if activation is None or not activation.blocks:
+            admitted = await self._line_up(sender)
+        else:
+            try:
+                wait = activation.begin(sender, self._recipient)
+            except AskCycle:
+                mailbox.give_up(sender)
+                raise
+            try:
+                admitted = await self._line_up(sender)
+            finally:
+                activation.end(wait)
+        if not admitted:
+            if mailbox.closed:
+                raise self._refusal(message)
+            raise SendTimeout(self.path, seconds)
+
+    async def _line_up(self, sender: Sender) -> bool:
+        """Wait for the room that *sender* stands in line for."""
+        self._recipient.runtime.deadlines.add(sender)
+        return await self._mailbox.wait_in_line(sender)
+
+    def _deadline(self, timeout: float | None) -> tuple[float, float]:
+        """How long may be waited, and until when.
+
+        Within the deadline of the ask that the running actor answers.
+        """
+        activation = current.get()
+        now = self._recipient.runtime.now()
+        deadline = math.inf if timeout is None else now + timeout
+        if activation is not None and activation.deadline < deadline:
+            deadline = activation.deadline
+        return deadline - now, deadline
+
+    def _refusal(self, message: object) -> ActorNotAlive | MailboxFull:
+        if self._mailbox.closed:
+            return ActorNotAlive(self.path, self._recipient.ending, message)
+        return MailboxFull(self.path, self._mailbox.options.capacity, message)
+
+    @overload
+    async def ask(
+        self,
+        message: Request[R_co],
+        *,
+        timeout: float | None = ...,  # noqa: ASYNC109 - as for send
+    ) -> R_co: ...
+
+    @overload
+    async def ask(
+        self,
+        message: M_contra,
+        *,
+        timeout: float | None = ...,  # noqa: ASYNC109 - as for send
+    ) -> object: ...
+
+    async def ask(
+        self,
+        message: object,
+        *,
+        timeout: float | None = DEFAULT_ASK_TIMEOUT,  # noqa: ASYNC109 - as for send
+    ) -> object:
+        """Put *message* in the mailbox and wait for what ``receive`` returns.
+
+        Waits for room like `send`, then for the answer; the timeout covers
+        both.  Cancelled or expired before its turn, the message is skipped; it
+        may have been handled if its turn had come.
+
+        Args:
+            message: The message.
+            timeout: Seconds until `AskTimeout`; None for no limit.  Inside an
+                actor that is answering an ask, that ask's deadline holds as
+                well.
+
+        Raises:
+            AskTimeout: No answer in time.
+            ActorCrashed: The actor crashed over this message, or for good
+                before reaching it.  One that restarts keeps the message.
+            ActorNotAlive: It has ended, or ended before reaching the message.
+            MailboxFull: The message was in the mailbox, and dropped from there
+                by its overflow policy.
+            AskCycle: The answer would have to wait for the one who asks.
+        """
+        recipient = self._recipient
+        activation = current.get()
+        seconds, deadline = self._deadline(timeout)
+        asker = None if activation is None else activation.owner.path
+        ask = Ask(message, self.path, seconds, deadline, asker, recipient.runtime)
+        if activation is None or not activation.blocks:
+            return await self._answer(ask)
+        wait = activation.begin(ask, recipient)
+        try:
+            return await self._answer(ask)
+        finally:
+            activation.end(wait)
+
+    async def _answer(self, ask: Ask) -> object:
+        sender = self._mailbox.wait_for_room(ask)
+        if sender is not None:
+            sender.deadline = ask.deadline
+            try:
+                admitted = await self._line_up(sender)
+            except BaseException:
+                # Admitted and cancelled in one tick, it waits in the mailbox.
+                ask.done = True
+                raise
+            if not admitted:
+                if self._mailbox.closed:
+                    raise self._refusal(ask.message)
+                raise AskTimeout(self.path, ask.seconds)
+        return await ask.wait()
+
+    def statistics(self) -> MailboxStatistics:
+        """What went through the mailbox so far, over all incarnations."""
+        return self._mailbox.statistics()

@@ -1,0 +1,165 @@
+"""The loop: it hands an actor one message after the other.
+
+The system lane goes first, then the user lane; each message runs to its end
+before the next is taken.  An exception of the actor's leaves the loop, and the
+message it was about stays in `Mailbox.current`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import math
+from collections.abc import Callable, Coroutine
+from typing import Any, final
+
+from anyio.lowlevel import checkpoint
+
+from ._actor import Actor
+from ._ask import Activation, Ask, Timed, Watch
+from ._burial import Addressee, bury
+from ._dead_letters import Undelivered
+from ._mailbox import Envelope
+
+_log = logging.getLogger("greenroom.actors")
+
+# A checkpoint per message costs as much as fourteen messages; beyond 64 there is
+# little left to gain.  The second bound keeps 64 slow messages from adding up.
+MESSAGES_PER_TURN = 64
+SECONDS_PER_TURN = 0.001
+
+# A message that keeps others waiting for so long is worth a line in the log.
+SLOW_SECONDS = 1.0
+
+
+@final
+class _Stop:
+    __slots__ = ()
+
+
+STOP = _Stop()
+"""System message: leave the loop."""
+
+
+@final
+class News:
+    """System message: an actor that is watched has ended."""
+
+    __slots__ = ("watch",)
+
+    def __init__(self, watch: Watch) -> None:
+        self.watch = watch
+
+
+async def serve(
+    addressee: Addressee, actor: Actor[Any], activation: Activation, number: int
+) -> None:
+    """Hand over message after message, until it is `STOP`.
+
+    Args:
+        addressee: Whose messages.
+        actor: Who takes them.
+        activation: Where it is written down what the actor does.
+        number: Of the incarnation that the actor is.
+    """
+    mailbox = addressee.mailbox
+    queue = mailbox.queue
+    receive: Callable[[Any], Any] = actor.receive
+    is_async = inspect.iscoroutinefunction(receive)
+    take = mailbox.take
+    done = mailbox.done
+    tick = addressee.runtime.tick
+    park = addressee.runtime.parker.park
+    while True:
+        if not queue and not mailbox.system:
+            await park(mailbox)
+            continue
+        began = tick()
+        for _ in range(MESSAGES_PER_TURN):
+            if mailbox.system:
+                message = mailbox.system.popleft()
+                if message is STOP:
+                    return
+                await _receive_system(message, receive)
+            else:
+                message = take()
+                if isinstance(message, Envelope):
+                    await _open(message, addressee, receive, activation, number)
+                else:
+                    result = receive(message)
+                    # The first two are quick to tell, and mostly tell enough.
+                    if is_async or (
+                        result is not None and isinstance(result, Coroutine)
+                    ):
+                        await result
+                    done()
+            if not queue and not mailbox.system:
+                break
+            if (seconds := tick() - began) > SECONDS_PER_TURN:
+                if seconds > SLOW_SECONDS:
+                    _warn(addressee, message, seconds)
+                await checkpoint()
+                break
+        else:
+            await checkpoint()
+
+
+async def _receive_system(message: object, receive: Callable[[Any], Any]) -> None:
+    if isinstance(message, News):
+        watch = message.watch
+        if watch.cancelled:
+            return
+        watch.cancel()
+        message = watch.down
+    result = receive(message)
+    if isinstance(result, Coroutine):
+        await result
+
+
+async def _open(
+    envelope: Envelope,
+    addressee: Addressee,
+    receive: Callable[[Any], Any],
+    activation: Activation,
+    number: int,
+) -> None:
+    mailbox = addressee.mailbox
+    if isinstance(envelope, Ask):
+        if envelope.done:
+            # Its asker has left or its deadline has passed: answering costs
+            # time that those who still wait could have.
+            bury(addressee, mailbox.lose(), Undelivered.EXPIRED)
+            return
+        activation.deadline = envelope.deadline
+        activation.replying = envelope
+        try:
+            result = receive(envelope.message)
+            if isinstance(result, Coroutine):
+                result = await result
+        finally:
+            activation.deadline = math.inf
+        if activation.replying is not None:
+            activation.replying = None
+            envelope.reply(result)
+    else:
+        assert isinstance(envelope, Timed)
+        if envelope.incarnation != number:
+            bury(addressee, mailbox.lose(), Undelivered.EXPIRED)
+            return
+        envelope.settled = True
+        result = receive(envelope.message)
+        if isinstance(result, Coroutine):
+            await result
+    mailbox.done()
+
+
+def _warn(addressee: Addressee, message: object, seconds: float) -> None:
+    if isinstance(message, Envelope):
+        message = message.message
+    _log.warning(
+        "%s took %.1f s over a message while %d waited: %.200r",
+        addressee.path,
+        seconds,
+        len(addressee.mailbox.queue),
+        message,
+    )

@@ -1,0 +1,195 @@
+"""Room: what waits in a mailbox, how much more may, and how full that is.
+
+What happens when there is none is not decided here.  The law: below `_limit` and
+`_heavy` one more message changes nothing but the count, so that is all that `put`
+has to look at.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar, final
+
+from ._capacity import WATERMARKS, MailboxOptions, MailboxOwner
+from ._parking import Parkable
+
+M = TypeVar("M")
+
+
+@final
+class Sender:
+    """A sender that waits for room, with its message."""
+
+    __slots__ = (
+        "admitted",
+        "deadline",
+        "done",
+        "message",
+        "parked",
+        "unpark",
+        "weight",
+    )
+
+    def __init__(
+        self, message: Any, weight: int, unpark: Callable[[Parkable], None]
+    ) -> None:
+        self.message = message
+        self.weight = weight
+        self.unpark = unpark
+        self.parked: Any = None
+        self.admitted = False
+        self.done = False
+        # Seconds on the runtime's clock; see Deadlines.
+        self.deadline = math.inf
+
+    def expire(self) -> None:
+        """Stop waiting: the deadline has come, or the mailbox was closed."""
+        self.done = True
+        if self.parked is not None:
+            self.unpark(self)
+
+
+class Room(Generic[M]):
+    """A bounded queue that knows its watermarks."""
+
+    __slots__ = (
+        "_barred",
+        "_heavy",
+        "_limit",
+        "_owner",
+        "_weights",
+        "level",
+        "options",
+        "overtaken",
+        "promised",
+        "queue",
+        "weight",
+    )
+
+    def __init__(self, options: MailboxOptions, owner: MailboxOwner) -> None:
+        self.options = options
+        self._owner = owner
+        self.queue: deque[M] = deque()
+        # Beside the queue, so that each message is weighed once: by its sender,
+        # whom an error of the function concerns.
+        self._weights: deque[int] | None = None if options.weigh is None else deque()
+        # Of all that waits, promises included.
+        self.weight = 0
+        # Room given away and not filled yet; see Mailbox.promise.
+        self.promised = 0
+        self.level = 0
+        # A publisher has waited for the reader in vain, and need not again until
+        # the level is back at 0; see the registry.
+        self.overtaken = False
+        # Nobody gets in as things are: it is closed, or others are in line.
+        self._barred = False
+        # The length, and the weight, beyond which one more message must be
+        # thought about: the next watermark, or the end.
+        self._limit = 0
+        self._heavy: float = 0
+        self._set_limits()
+
+    def _fits(self, weight: int) -> bool:
+        """Whether there is room for a message of that *weight*."""
+        waiting = len(self.queue) + self.promised
+        if waiting >= self.options.capacity:
+            return False
+        max_weight = self.options.max_weight
+        return max_weight is None or waiting == 0 or self.weight + weight <= max_weight
+
+    def _append(self, message: M, weight: int) -> None:
+        """Let *message* in, for which there is room."""
+        self.queue.append(message)
+        if self._weights is not None:
+            self._weights.append(weight)
+            self.weight += weight
+        if len(self.queue) > self._limit or self.weight > self._heavy:
+            self._rise()
+
+    def _promise(self, weight: int) -> None:
+        """Give room away that is filled later, by `_fill`."""
+        self.promised += 1
+        self.weight += weight
+        self._set_limits()
+        self._rise()
+
+    def _fill(self, message: M, weight: int) -> None:
+        """Let *message* in, which was promised its room."""
+        self.promised -= 1
+        self._set_limits()
+        self.queue.append(message)
+        if self._weights is not None:
+            self._weights.append(weight)
+
+    def _break(self, weight: int) -> None:
+        """Take back a promise."""
+        self.promised -= 1
+        self.weight -= weight
+        self._set_limits()
+
+    def _remove(self, index: int) -> M:
+        """Take the message at *index* out."""
+        message = self.queue[index]
+        del self.queue[index]
+        if self._weights is not None:
+            self.weight -= self._weights[index]
+            del self._weights[index]
+        return message
+
+    def _clear(self) -> list[M]:
+        """Take all that waits out."""
+        messages = list(self.queue)
+        self.queue.clear()
+        if self._weights is not None:
+            self.weight -= sum(self._weights)
+            self._weights.clear()
+        return messages
+
+    # -- levels ------------------------------------------------------------
+
+    def _bar(self, barred: bool) -> None:
+        self._barred = barred
+        self._set_limits()
+
+    def _set_limits(self) -> None:
+        options = self.options
+        mark = WATERMARKS[self.level] if self.level < len(WATERMARKS) else 1.0
+        # At the mark itself nothing happens yet, one beyond it does.
+        self._limit = int(options.capacity * mark) - self.promised
+        weight = options.max_weight
+        self._heavy = math.inf if weight is None else int(weight * mark)
+        if self._barred:
+            self._limit = 0
+
+    def _fullness(self) -> float:
+        fullness = (len(self.queue) + self.promised) / self.options.capacity
+        if self.options.max_weight is not None:
+            fullness = max(fullness, self.weight / self.options.max_weight)
+        return fullness
+
+    def _rise(self) -> None:
+        fullness = self._fullness()
+        level = self.level
+        while level < len(WATERMARKS) and fullness > WATERMARKS[level]:
+            level += 1
+        self._set_level(level)
+
+    def _fall(self) -> None:
+        # Back only at half of what raised it: at the mark itself each message
+        # put and taken would be an event.
+        fullness = self._fullness()
+        level = self.level
+        while level and fullness <= WATERMARKS[level - 1] / 2:
+            level -= 1
+        self._set_level(level)
+
+    def _set_level(self, level: int) -> None:
+        if level == self.level:
+            return
+        self.level = level
+        if not level:
+            self.overtaken = False
+        self._set_limits()
+        self._owner.level_changed(level)

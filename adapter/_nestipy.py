@@ -1,0 +1,221 @@
+"""Nestipy as the host: its gateways, its lifespan, and its idea of a client.
+
+What an application says is ``app.use_io_adapter(adapter)``; the rest is found
+out here.  Nestipy 0.10.1 then calls ``on``, ``on_connect`` and so on with one
+function for each method of a gateway, and hands every ASGI scope to the adapter
+first.  Nothing here imports Nestipy unless the application has.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from importlib import import_module
+from typing import Any, TypeVar, cast, final
+
+from ..actors import Actor, MailboxOptions
+from ..supervision import ActorSystem, ChildNotFound, Restart
+from ._asgi import Message, Receive, Scope, Send
+from ._client import Client
+from ._dispatcher import ANY, Handler
+from ._nestipy_gateways import (
+    CatchAll,
+    Container,
+    GatewayMethod,
+    HttpAdapter,
+    client_class,
+)
+from ._server import Server
+
+H = TypeVar("H", bound=Handler)
+
+_PROXY = "nestipy.websocket.proxy"
+"""The module of the functions that Nestipy registers for a gateway's methods."""
+
+# -- background tasks on trio ----------------------------------------------
+
+JOBS = MailboxOptions(capacity=10_000)
+
+
+@final
+class BackgroundJobs(Actor[Callable[[], Awaitable[object]]]):
+    """Runs Nestipy's background tasks, one after the other."""
+
+    stop_grace = 5.0
+
+    async def receive(self, message: Callable[[], Awaitable[object]]) -> None:
+        """Run one, which contains its own errors."""
+        await message()
+
+
+async def run_background_tasks(hooks: list[object], system: ActorSystem) -> None:
+    """Have *system* run the background tasks whose start is among *hooks*.
+
+    Nestipy runs them on asyncio alone, without which it does not even start.
+    Replaced on the instance, until they are shut down: the worker, its queue,
+    which is bounded now, and the end, where Nestipy waits for ever if two
+    tasks are left.
+    """
+    module = import_module("nestipy.core.providers.background")
+    for hook in hooks:
+        # LifecycleRunner.startup, bound: all that Nestipy lets us see of it.
+        lifecycle = getattr(hook, "__self__", None)
+        tasks = getattr(lifecycle, "_background_tasks", None)
+        if isinstance(tasks, module.BackgroundTasks):
+            await _take_over(tasks, module.TaskStatus, system)
+
+
+async def _take_over(tasks: Any, status: Any, system: ActorSystem) -> None:
+    jobs = await system.spawn(BackgroundJobs, restart=Restart.TRANSIENT, mailbox=JOBS)
+
+    def add(task: Any) -> str:
+        jobs.tell(task)
+        tasks.tasks[task.task_id] = task
+        return str(task.task_id)
+
+    def run() -> None:
+        tasks.is_running = True
+
+    async def shutdown() -> None:
+        tasks.is_running = False
+        del tasks.add, tasks.run, tasks.shutdown
+        await jobs.stop()
+        for task in tasks.tasks.values():
+            if task.status in (status.PENDING, status.STARTED):
+                task.status = status.CANCELLED
+
+    while not tasks.queue.empty():
+        jobs.tell(tasks.queue.get_nowait())
+    tasks.add, tasks.run, tasks.shutdown = add, run, shutdown
+
+
+# -- the host --------------------------------------------------------------
+
+
+@final
+class NestipyHost:
+    """What the adapter does where Nestipy is its host.
+
+    Args:
+        adapter: The adapter.
+        server: Its server.
+        space: What a namespace is called on the adapter's wire.
+    """
+
+    def __init__(
+        self, adapter: object, server: Server, space: Callable[[str | None], str]
+    ) -> None:
+        self._adapter = adapter
+        self._server = server
+        self._space = space
+        self._http: HttpAdapter | None = None
+        self._catch_alls: dict[str, CatchAll] = {}
+        self._be_an_io_adapter()
+
+    def _be_an_io_adapter(self) -> None:
+        """Let ``isinstance(adapter, IoAdapter)`` be true, if there is such a thing."""
+        module = sys.modules.get("nestipy.websocket.adapter.abstract")
+        io_adapter = getattr(module, "IoAdapter", None)
+        if io_adapter is not None:
+            io_adapter.register(type(self._adapter))
+
+    def adopting(self, register: Callable[[Handler], Handler]) -> Callable[[H], H]:
+        """*register*, but a gateway's method registers as a `GatewayMethod`."""
+
+        def decorate(handler: H) -> H:
+            adopted = self._adopt(handler)
+            if adopted is not None:
+                register(adopted)
+            return handler
+
+        return decorate
+
+    def _adopt(self, handler: Handler) -> Handler | None:
+        """What to register for *handler*; None if that has been done."""
+        if getattr(handler, "__module__", None) != _PROXY:
+            return handler
+        found = inspect.getclosurevars(cast("Callable[..., Any]", handler)).nonlocals
+        try:
+            namespace = self._space(found["namespace"])
+            method = GatewayMethod(found, namespace, debug=self._server.debug)
+        except (KeyError, AttributeError) as error:
+            raise RuntimeError(
+                f"the gateways of this version of nestipy are unknown: no {error}; "
+                "greenroom knows those of 0.10.1"
+            ) from error
+        self._settle(method.http)
+        if not method.takes_any:
+            return method
+        catch_all = self._catch_alls.get(namespace)
+        if catch_all is not None:
+            catch_all.methods.append(method)
+            return None
+        dispatcher = self._server.dispatcher
+        catch_all = self._catch_alls[namespace] = CatchAll(dispatcher, namespace)
+        catch_all.methods.append(method)
+        if dispatcher.find(ANY, namespace) is None:
+            dispatcher.on(ANY, namespace)(catch_all.handle)
+        return catch_all.see
+
+    def _settle(self, http: HttpAdapter) -> None:
+        self._http = http
+        self._be_an_io_adapter()
+        if self._server.client_class is Client:
+            self._server.client_class = client_class()
+
+    async def find(self) -> HttpAdapter | None:
+        """The Nestipy app that the adapter serves, if there is one."""
+        if self._http is None:
+            module = sys.modules.get("nestipy.core.adapter.http_adapter")
+            if module is None:
+                return None
+            ioc = import_module("nestipy.ioc")
+            container: Container = ioc.NestipyContainer.get_instance()
+            with suppress(ValueError):  # Nestipy is there, but no app
+                http: HttpAdapter = await container.get(module.HttpAdapter)
+                if http.get_io_adapter() is self._adapter:
+                    self._settle(http)
+        return self._http
+
+    async def run(
+        self, app: HttpAdapter, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """Host the adapter's actors for as long as *app* lives.
+
+        Once ``lifespan.shutdown`` has come the clients are seen off, then the
+        actors stopped that the application started, then *app* shuts down:
+        what actors do at their end can still use its providers.  Their system
+        stays until after that, and what is emitted meanwhile reaches nobody
+        but raises nothing.
+        """
+        server = self._server
+        last_word: Message | None = None
+
+        async def send_or_keep(message: Message) -> None:
+            # Once the last word is out, servers cancel what is left here.
+            nonlocal last_word
+            if message["type"].startswith("lifespan.shutdown."):
+                last_word = message
+            else:
+                await send(message)
+
+        async with server.running() as system:
+            if system.runtime.backend == "trio":
+                await run_background_tasks(app.startup_hooks, system)
+            ours = {child.id for child in system.children()}
+
+            async def drain_first() -> Message:
+                message = await receive()
+                if message["type"] == "lifespan.shutdown":
+                    await server.drain(1001, "going away")
+                    for child in reversed(system.children()):
+                        if child.id not in ours:
+                            with suppress(ChildNotFound):
+                                await system.stop_child(child.id)
+                return message
+
+            await app.get_instance()(scope, drain_first, send_or_keep)
+        if last_word is not None:
+            await send(last_word)

@@ -1,0 +1,241 @@
+"""A transport within one process, and the faults that real peers show."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import final
+
+import anyio
+from anyio.lowlevel import checkpoint
+
+from ..adapter import Frame, TransportClosed
+
+DEFAULT_MAX_FRAMES = 16
+
+
+class Refused(Exception):
+    """The handshake was refused.
+
+    Attributes:
+        status: The HTTP status it was refused with.
+    """
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"the connection was refused with {status}")
+        self.status = status
+
+
+@final
+class MemoryTransport:
+    """A `Transport` whose other end, `peer`, is in the same process.
+
+    Bounded both ways, as TCP is: who sends more than the other side reads has
+    to wait.
+
+    Args:
+        max_frames: How many frames may be on their way, each way.
+    """
+
+    def __init__(self, max_frames: int = DEFAULT_MAX_FRAMES) -> None:
+        self._inbound = _Pipe(max_frames)
+        self._outbound = _Pipe(max_frames)
+        self.peer = MemoryPeer(self._inbound, self._outbound)
+
+    async def accept(self) -> None:
+        """See `Transport`."""
+        await checkpoint()
+        self._inbound.raise_if_ended()
+        self.peer.opened.set()
+
+    async def refuse(self, status: int) -> None:
+        """See `Transport`."""
+        await checkpoint()
+        self.peer.refused = status
+        self.peer.opened.set()
+
+    async def receive(self) -> Frame:
+        """See `Transport`."""
+        return await self._inbound.get()
+
+    async def send(self, frame: Frame) -> None:
+        """See `Transport`."""
+        if self.peer.deaf:
+            return
+        if self.peer.error is not None:
+            raise self.peer.error
+        await self._wait_for_peer()
+        await self._outbound.put(frame)
+
+    def try_send(self, frame: Frame) -> bool:
+        """See `Transport`."""
+        peer = self.peer
+        if peer.deaf or peer.error is not None or not peer.flowing.is_set():
+            return False
+        return self._outbound.try_put(frame)
+
+    async def close(self, code: int, reason: str) -> None:
+        """See `Transport`."""
+        if self._outbound.ended is None:
+            await self._wait_for_peer()
+            await self._outbound.put_end(TransportClosed(code, reason))
+
+    def abort(self) -> None:
+        """See `Transport`."""
+        self.peer.aborted = True
+        self._outbound.end(TransportClosed(1006), at_once=True)
+        self._inbound.end(TransportClosed(1006), at_once=True)
+
+    async def _wait_for_peer(self) -> None:
+        with anyio.CancelScope(shield=self.peer.holds_on):
+            await self.peer.flowing.wait()
+
+
+@final
+class MemoryPeer:
+    """The far end of a `MemoryTransport`: the client, seen from below.
+
+    Attributes:
+        opened: Set when the server has accepted or refused.
+        refused: The HTTP status it refused with.
+        aborted: Whether the server has dropped the connection without a word.
+    """
+
+    def __init__(self, to_server: _Pipe, from_server: _Pipe) -> None:
+        self._to_server = to_server
+        self._from_server = from_server
+        self.opened = anyio.Event()
+        self.refused: int | None = None
+        self.aborted = False
+        # What the faults below have set; the transport looks here.
+        self.flowing = anyio.Event()
+        self.flowing.set()
+        self.holds_on = False
+        self.deaf = False
+        self.error: Exception | None = None
+
+    async def wait_opened(self) -> None:
+        """Wait until the server has accepted.
+
+        Raises:
+            Refused: It has not.
+        """
+        await self.opened.wait()
+        if self.refused is not None:
+            raise Refused(self.refused)
+
+    async def send(self, frame: Frame) -> None:
+        """Send *frame* to the server; wait while that reads nothing.
+
+        Raises:
+            TransportClosed: The connection is closed, by either side.
+        """
+        await self._to_server.put(frame)
+
+    async def receive(self) -> Frame:
+        """Wait for the server's next frame.
+
+        Raises:
+            TransportClosed: There will be none; says with which code it closed.
+        """
+        try:
+            return await self._from_server.get()
+        except TransportClosed as closed:
+            # A peer that has read the goodbye answers it.
+            self._to_server.end(closed)
+            raise
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        """Say goodbye; what was sent before still reaches the server."""
+        self._to_server.end(TransportClosed(code, reason))
+        self._from_server.end(TransportClosed(code, reason), at_once=True)
+
+    # -- faults ------------------------------------------------------------
+
+    def drop(self, *, silent: bool = False) -> None:
+        """Be gone without a word.
+
+        Args:
+            silent: Let the server's sends go nowhere, without an error and
+                without yielding, as hypercorn does; else they raise.
+        """
+        self.deaf = silent
+        self.unstall()
+        self._to_server.end(TransportClosed(1006), at_once=True)
+        self._from_server.end(TransportClosed(1006), at_once=True)
+
+    def stall(self, *, shielded: bool = False) -> None:
+        """Let every send of the server hang from now on, until `unstall`.
+
+        Args:
+            shielded: Sends cannot be cancelled, as on hypercorn's trio worker.
+        """
+        if self.flowing.is_set():
+            self.flowing = anyio.Event()
+        self.holds_on = shielded
+
+    def unstall(self) -> None:
+        """Let the server's sends go on."""
+        self.flowing.set()
+
+    def fail_sends(self, error: Exception) -> None:
+        """Let every send of the server raise *error* from now on."""
+        self.error = error
+
+
+@final
+class _Pipe:
+    """Frames one way, bounded, with an end."""
+
+    def __init__(self, max_frames: int) -> None:
+        limit: object = max_frames
+        if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
+            raise ValueError(
+                f"max_frames must be an int of at least 1, got {max_frames!r}"
+            )
+        self._max_frames = max_frames
+        self._frames: deque[Frame] = deque()
+        self._changed = anyio.Event()
+        self.ended: TransportClosed | None = None
+
+    def raise_if_ended(self) -> None:
+        if self.ended is not None:
+            raise TransportClosed(self.ended.code, self.ended.reason)
+
+    async def put(self, frame: Frame) -> None:
+        await checkpoint()
+        while not self.try_put(frame):
+            self.raise_if_ended()
+            await self._changed.wait()
+
+    def try_put(self, frame: Frame) -> bool:
+        if self.ended is not None or len(self._frames) >= self._max_frames:
+            return False
+        self._frames.append(frame)
+        self._notify()
+        return True
+
+    async def put_end(self, closed: TransportClosed) -> None:
+        """End it; a goodbye needs room like any frame."""
+        while self.ended is None and len(self._frames) >= self._max_frames:
+            await self._changed.wait()
+        self.end(closed)
+
+    async def get(self) -> Frame:
+        await checkpoint()
+        while not self._frames:
+            self.raise_if_ended()
+            await self._changed.wait()
+        self._notify()
+        return self._frames.popleft()
+
+    def end(self, closed: TransportClosed, *, at_once: bool = False) -> None:
+        """Take no more frames; with *at_once*, lose those on their way too."""
+        if at_once:
+            self._frames.clear()
+        if self.ended is None:
+            self.ended = closed
+        self._notify()
+
+    def _notify(self) -> None:
+        changed, self._changed = self._changed, anyio.Event()
+        changed.set()

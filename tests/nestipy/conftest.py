@@ -1,0 +1,63 @@
+"""What the tests in Nestipy share: apps of their own, and one at a time."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager
+from typing import Any, Literal, TypeAlias
+
+import pytest
+
+from greenroom import ActorAdapter
+
+from . import nest
+
+with warnings.catch_warnings():
+    # It would rather have httpx2; both do.
+    warnings.filterwarnings("ignore", r"Using `httpx` with `starlette\.testclient`")
+    from starlette.testclient import TestClient
+
+Backend: TypeAlias = Literal["asyncio", "trio"]
+# Any, because a TestClient without httpx2 is of no known type.
+Serve: TypeAlias = Callable[[nest.App], AbstractContextManager[Any]]
+
+
+@pytest.fixture(autouse=True)
+def one_app_at_a_time() -> Generator[None]:
+    """Let no app see another."""
+    yield
+    nest.forget_app()
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def backend(request: pytest.FixtureRequest) -> Backend:
+    """The loop that the app runs on."""
+    name: Backend = request.param
+    return name
+
+
+@pytest.fixture
+def serve(backend: Backend) -> Serve:
+    """Run an app, lifespan included, and talk to it."""
+
+    def run(app: nest.App) -> AbstractContextManager[Any]:
+        return TestClient(app, backend=backend)
+
+    return run
+
+
+def nestipy_app(
+    adapter: ActorAdapter,
+    *providers: type,
+    controllers: tuple[type, ...] = (),
+    http: object = None,
+) -> nest.App:
+    """An app of one module, with *adapter*."""
+
+    class Root: ...
+
+    module = nest.Module(providers=[*providers], controllers=[*controllers])(Root)
+    app = nest.create(module, http=http)
+    app.use_io_adapter(adapter)
+    return app

@@ -1,0 +1,563 @@
+"""Who goes down with whom, and how they come back."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+
+from greenroom import (
+    BRUTAL_KILL,
+    ActorNotAlive,
+    ActorRef,
+    GaveUp,
+    Intensity,
+    Normal,
+    Restart,
+    Shutdown,
+    StartError,
+    Strategy,
+    Supervisor,
+)
+
+from .kit import (
+    Boom,
+    Journal,
+    Step,
+    Stubborn,
+    decline,
+    elapse,
+    fail,
+    fails_again,
+    family,
+    forever,
+    idle,
+    in_turn,
+    incarnation,
+    lasting,
+    now,
+    patient,
+    restarting,
+    running,
+    statuses,
+    worker,
+)
+
+pytestmark = pytest.mark.anyio
+
+ALL, REST = Strategy.ONE_FOR_ALL, Strategy.REST_FOR_ONE
+
+
+def trio(
+    journal: Journal, strategy: Strategy, b: Step | None = None, **options: object
+) -> Supervisor:
+    """A supervisor of a, b and c."""
+    return family(
+        [
+            worker("a", journal),
+            worker("b", journal, on_start=b),
+            worker("c", journal),
+        ],
+        strategy=strategy,
+        **options,
+    )
+
+
+def child(supervisor: Supervisor, id: str) -> ActorRef[object]:
+    """The ref of a child that must be there."""
+    ref = supervisor.child(id)
+    assert ref is not None
+    return ref
+
+
+async def incarnations(supervisor: Supervisor) -> list[object]:
+    """Which incarnation of each child answers."""
+    return [await incarnation(info.ref) for info in supervisor.children()]
+
+
+async def test_one_for_one_restarts_only_the_child_that_crashed() -> None:
+    """Behaviour 53: one_for_one."""
+    journal = Journal()
+    supervisor = trio(journal, Strategy.ONE_FOR_ONE, intensity=Intensity(1, 5.0))
+    async with running(supervisor) as top:
+        child(supervisor, "b").tell(Boom())
+        assert await incarnations(supervisor) == [1, 2, 1]
+        child(supervisor, "a").tell(Boom())
+        assert isinstance(await top.wait_stopped(), GaveUp)
+    # The one that failed too often is gone already.
+    assert journal.of("gone") == ["b", "a", "c", "b"]
+
+
+async def test_a_child_that_cannot_restart_ends_its_supervisor() -> None:
+    """Behaviour 54: one_for_one_escalation."""
+    journal = Journal()
+    supervisor = trio(
+        journal,
+        Strategy.ONE_FOR_ONE,
+        fails_again(100),
+        intensity=Intensity(4, 5.0),
+    )
+    async with running(supervisor) as top:
+        child(supervisor, "b").tell(Boom())
+        assert isinstance(await top.wait_stopped(), GaveUp)
+    assert journal.of("gone") == ["b", "c", "a"]
+
+
+async def test_one_for_all_restarts_all_as_one_incident() -> None:
+    """Behaviour 55: one_for_all."""
+    journal = Journal()
+    supervisor = trio(journal, ALL, intensity=Intensity(1, 5.0))
+    async with running(supervisor) as top:
+        counts = supervisor.count_children()
+        journal.clear()
+        child(supervisor, "b").tell(Boom())
+        await idle()
+        assert journal.of("gone") == ["b", "c", "a"]
+        assert journal.of("start") == ["a", "b", "c"]
+        assert await incarnations(supervisor) == [2, 2, 2]
+        assert supervisor.count_children() == counts
+        child(supervisor, "a").tell(Boom())
+        assert isinstance(await top.wait_stopped(), GaveUp)
+
+
+async def test_in_one_for_all_a_sibling_that_cannot_restart_ends_everything() -> None:
+    """Behaviour 56: one_for_all_escalation."""
+    journal = Journal()
+    supervisor = trio(journal, ALL, fails_again(100), intensity=Intensity(4, 5.0))
+    async with running(supervisor) as top:
+        child(supervisor, "a").tell(Boom())
+        assert isinstance(await top.wait_stopped(), GaveUp)
+    # One incident, and one for each of the three attempts after it.
+    assert journal.of("start") == ["a", "b", "c"] + ["a", "b"] * 4
+
+
+async def test_in_one_for_all_a_failing_sibling_makes_the_whole_set_retry() -> None:
+    """Behaviour 57: one_for_all_other_child_fails_restart."""
+    journal = Journal()
+    supervisor = trio(journal, ALL, fails_again(2))
+    async with running(supervisor):
+        journal.clear()
+        child(supervisor, "c").tell(Boom())
+        await idle()
+        assert journal == (
+            ["stop c", "gone c", "stop b", "gone b", "stop a", "gone a"]
+            + ["start a", "start b", "stop a", "gone a"] * 2
+            + ["start a", "start b", "start c"]
+        )
+
+
+async def test_rest_for_one_restarts_those_started_later() -> None:
+    """Behaviour 61: rest_for_one."""
+    journal = Journal()
+    supervisor = trio(journal, REST)
+    async with running(supervisor):
+        journal.clear()
+        child(supervisor, "b").tell(Boom())
+        await idle()
+        assert journal.of("gone") == ["b", "c"]
+        assert journal.of("start") == ["b", "c"]
+        assert await incarnations(supervisor) == [1, 2, 2]
+
+
+async def test_in_rest_for_one_a_child_that_cannot_restart_ends_everything() -> None:
+    """Behaviour 62: rest_for_one_escalation."""
+    journal = Journal()
+    supervisor = trio(journal, REST, fails_again(100), intensity=Intensity(4, 5.0))
+    async with running(supervisor) as top:
+        child(supervisor, "b").tell(Boom())
+        assert isinstance(await top.wait_stopped(), GaveUp)
+    assert journal.of("gone") == ["b", "c", "a"]
+
+
+async def test_in_rest_for_one_the_retry_begins_with_the_sibling_that_failed() -> None:
+    """Behaviour 63: rest_for_one_other_child_fails_restart."""
+    journal = Journal()
+    supervisor = trio(journal, REST, fails_again(2))
+    async with running(supervisor):
+        journal.clear()
+        child(supervisor, "a").tell(Boom())
+        await idle()
+        assert journal.of("gone") == ["a", "c", "b"]
+        assert journal.of("start") == ["a", "b", "b", "b", "c"]
+        assert await incarnations(supervisor) == [2, 4, 2]
+
+
+async def test_in_a_restart_loop_the_later_ones_stay_down() -> None:
+    """Behaviour 31: hanging_restart_loop_rest_for_one."""
+    journal = Journal()
+    supervisor = trio(journal, REST, fails_again(1000), **patient(1.0))
+    async with running(supervisor) as top:
+        c = child(supervisor, "c")
+        await restarting(supervisor.child("b"))
+        await elapse(3)
+        assert statuses(supervisor) == {
+            "a": "running",
+            "b": "restarting",
+            "c": "restarting",
+        }
+        # It comes back some time, and what is told it then is kept.
+        c.tell("later")
+        await supervisor.stop_child("b")
+        assert statuses(supervisor) == {"a": "running", "b": "stopped", "c": "stopped"}
+        assert not c.alive
+        assert await incarnation(supervisor.child("a")) == 1
+        # By hand it comes back before.
+        assert (await supervisor.restart_child("c")).alive
+        assert await top.stop() == Shutdown()
+
+
+async def test_a_waiting_group_comes_back_together() -> None:
+    journal = Journal()
+    supervisor = trio(journal, ALL, fails_again(), **patient())
+    async with running(supervisor):
+        await restarting(supervisor.child("b"))
+        assert set(statuses(supervisor).values()) == {"restarting"}
+        journal.clear()
+        await elapse(11)
+        assert journal == ["start a", "start b", "start c"]
+        assert statuses(supervisor) == {"a": "running", "b": "running", "c": "running"}
+
+
+async def test_mailboxes_of_the_whole_group_are_kept() -> None:
+    journal = Journal()
+    supervisor = trio(journal, ALL, in_turn(None, lasting(1)))
+    async with running(supervisor):
+        refs = [child(supervisor, id) for id in "abc"]
+        refs[0].tell(Boom())
+        for ref in refs:
+            ref.tell("waits")
+        await elapse(2)
+        assert [ref.statistics().handled for ref in refs] == [1, 1, 1]
+
+
+async def test_a_sibling_that_crashes_in_a_group_restart_is_the_same_incident() -> None:
+    journal = Journal()
+    supervisor = family(
+        [
+            worker("a", journal),
+            worker("b", journal),
+            worker("slow", journal, on_stop=lasting(3)),
+        ],
+        strategy=ALL,
+        intensity=Intensity(1, 5.0),
+    )
+    async with running(supervisor) as top:
+        child(supervisor, "a").tell(Boom())
+        await elapse(1)
+        # While the group waits for the slow one.
+        child(supervisor, "b").tell(Boom())
+        await elapse(3)
+        assert await incarnations(supervisor) == [2, 2, 2]
+        assert top.alive
+
+
+async def test_two_siblings_that_crash_at_once_are_one_incident() -> None:
+    journal = Journal()
+    supervisor = trio(journal, ALL, intensity=Intensity(1, 5.0))
+    async with running(supervisor) as top:
+        child(supervisor, "a").tell(Boom())
+        child(supervisor, "b").tell(Boom())
+        await idle()
+        assert await incarnations(supervisor) == [2, 2, 2]
+        assert top.alive
+
+
+async def test_a_sibling_that_crashes_again_in_the_restart_is_another_incident() -> (
+    None
+):
+    journal = Journal()
+
+    async def last_words(worker: object) -> None:
+        worker.context.ref.tell(Boom())  # type: ignore[attr-defined]  # a Worker
+
+    supervisor = family(
+        [
+            worker("a", journal, on_start=in_turn(None, last_words)),
+            worker("b", journal, on_start=in_turn(None, lasting(1))),
+        ],
+        strategy=ALL,
+    )
+    async with running(supervisor):
+        child(supervisor, "b").tell(Boom())
+        await elapse(3)
+        assert await incarnations(supervisor) == [3, 3]
+
+
+async def test_a_child_stopped_while_its_group_is_taken_down_stays_stopped() -> None:
+    journal = Journal()
+    supervisor = family(
+        [
+            worker("a", journal),
+            worker("b", journal),
+            worker("slow", journal, on_stop=lasting(3)),
+        ],
+        strategy=ALL,
+        **patient(),
+    )
+    async with running(supervisor):
+        for id in ("a", "b"):
+            child(supervisor, "a").tell(Boom())
+            await elapse(1)
+            # First the one that crashed, then a bystander.
+            await supervisor.stop_child(id)
+            await elapse(13)
+            expected = {"a": "running", "b": "running", "slow": "running"}
+            assert statuses(supervisor) == expected | {id: "stopped"}
+            await supervisor.restart_child(id)
+
+
+async def test_a_crash_that_would_wait_does_not_if_its_child_was_stopped() -> None:
+    journal = Journal()
+    supervisor = family(
+        [
+            worker("a", journal, on_start=fails_again()),
+            worker("slow", journal, on_stop=lasting(3)),
+        ],
+        strategy=ALL,
+        **patient(),
+    )
+    async with running(supervisor):
+        child(supervisor, "a").tell(Boom())
+        await elapse(4)  # the second failure, and down with the slow one
+        assert statuses(supervisor) == {"a": "restarting", "slow": "restarting"}
+        await elapse(10)
+        # It has not lasted long: its third start would wait.
+        child(supervisor, "a").tell(Boom())
+        await elapse(1)
+        await supervisor.stop_child("a")
+        await elapse(3)
+        assert statuses(supervisor) == {"a": "stopped", "slow": "running"}
+
+
+async def test_a_child_stopped_while_it_starts_in_a_group_stays_stopped() -> None:
+    journal = Journal()
+    supervisor = trio(journal, ALL, in_turn(None, forever))
+    async with running(supervisor):
+        child(supervisor, "a").tell(Boom())
+        await idle()
+        assert statuses(supervisor)["b"] == "starting"
+        await supervisor.stop_child("b")
+        await idle()
+        assert statuses(supervisor) == {"a": "running", "b": "stopped", "c": "running"}
+
+
+async def test_a_child_that_declines_in_a_group_stays_stopped() -> None:
+    journal = Journal()
+    supervisor = trio(journal, ALL, in_turn(None, decline))
+    async with running(supervisor):
+        child(supervisor, "a").tell(Boom())
+        await idle()
+        assert statuses(supervisor) == {"a": "running", "b": "stopped", "c": "running"}
+
+
+async def test_a_child_started_by_hand_in_a_group_restart_is_not_started_twice() -> (
+    None
+):
+    journal = Journal()
+    supervisor = trio(journal, ALL, in_turn(None, lasting(2)))
+    async with running(supervisor):
+        await supervisor.stop_child("c")
+        child(supervisor, "a").tell(Boom())
+        await elapse(1)
+        await supervisor.restart_child("c")
+        await elapse(2)
+        assert await incarnations(supervisor) == [2, 2, 1]
+
+
+async def test_a_child_added_in_a_group_restart_is_left_alone() -> None:
+    journal = Journal()
+    supervisor = trio(journal, ALL, in_turn(None, lasting(2)))
+    async with running(supervisor):
+        child(supervisor, "a").tell(Boom())
+        await elapse(1)
+        await supervisor.start_child(worker("d", journal))
+        await elapse(2)
+        assert await incarnations(supervisor) == [2, 2, 2, 1]
+
+
+async def test_a_child_deleted_in_a_group_restart_is_not_started() -> None:
+    journal = Journal()
+    supervisor = trio(journal, ALL, in_turn(None, lasting(2)))
+    async with running(supervisor):
+        child(supervisor, "a").tell(Boom())
+        await elapse(1)
+        await supervisor.stop_child("c")
+        supervisor.delete_child("c")
+        await elapse(2)
+        assert statuses(supervisor) == {"a": "running", "b": "running"}
+
+
+@pytest.mark.parametrize("manual", [False, True])
+async def test_a_start_on_order_that_a_group_restart_interrupts_has_failed(
+    manual: bool,
+) -> None:
+    journal = Journal()
+    supervisor = family([worker("a", journal)], strategy=ALL)
+    slow = worker("slow", journal, on_start=in_turn(*[None] * manual, forever))
+    async with running(supervisor), anyio.create_task_group() as group:
+
+        async def start() -> None:
+            by_hand = supervisor.restart_child
+            order = by_hand("slow") if manual else supervisor.start_child(slow)
+            with pytest.raises(StartError, match="it ended as it started"):
+                await order
+
+        if manual:
+            await supervisor.start_child(slow)
+            await supervisor.stop_child("slow")
+        group.start_soon(start)
+        await idle()
+        child(supervisor, "a").tell(Boom())
+        await idle()
+        # A spec that was there before stays, and takes part.
+        expected = {"a": "running"} | ({"slow": "running"} if manual else {})
+        assert statuses(supervisor) == expected
+
+
+async def test_old_news_of_a_child_that_was_replaced_is_ignored() -> None:
+    journal = Journal()
+    supervisor = family(
+        [
+            worker("a", journal),
+            worker("b", journal),
+            worker("slow", journal, on_stop=lasting(3)),
+        ],
+        strategy=REST,
+    )
+    async with running(supervisor):
+        child(supervisor, "b").tell(Boom())
+        await elapse(1)
+        # While the group of b is taken down a crashes, and is stopped, and gets a
+        # new cell, whose first incarnation has not crashed.
+        child(supervisor, "a").tell(Boom())
+        await idle()
+        await supervisor.stop_child("a")
+        a = await supervisor.restart_child("a")
+        await elapse(3)
+        assert await incarnation(a) == 1
+        assert await incarnations(supervisor) == [1, 2, 2]
+
+
+async def test_a_bystander_that_hangs_is_killed_at_its_deadline_and_comes_back() -> (
+    None
+):
+    journal = Journal()
+    supervisor = family(
+        [
+            worker("a", journal),
+            worker("hung", journal, on_stop=in_turn(forever), shutdown=2),
+            worker("brutal", journal, shutdown=BRUTAL_KILL),
+        ],
+        strategy=ALL,
+    )
+    async with running(supervisor):
+        refs = [child(supervisor, id) for id in ("a", "hung", "brutal")]
+        journal.clear()
+        refs[0].tell(Boom())
+        await elapse(3)
+        assert [await incarnation(ref) for ref in refs] == [2, 2, 2]
+        assert journal.of("stop") == ["a", "hung"]
+
+
+async def test_a_bystander_that_cannot_be_killed_is_replaced() -> None:
+    journal = Journal()
+    stubborn = Stubborn()
+    supervisor = family(
+        [
+            worker("a", journal),
+            worker("stubborn", journal, on_stop=in_turn(stubborn), shutdown=2),
+        ],
+        strategy=ALL,
+    )
+    async with running(supervisor):
+        old = child(supervisor, "stubborn")
+        child(supervisor, "a").tell(Boom())
+        await elapse(3)
+        new = child(supervisor, "stubborn")
+        assert new is not old
+        assert not old.alive
+        assert await incarnations(supervisor) == [2, 1]
+        stubborn.release.set()
+
+
+async def test_a_supervisor_can_be_stopped_in_the_middle_of_a_group_restart() -> None:
+    journal = Journal()
+    for step in ("down", "up"):
+        journal.clear()
+        supervisor = family(
+            [
+                worker("a", journal),
+                worker("b", journal, on_start=in_turn(None, lasting(4))),
+                worker("c", journal, on_stop=lasting(3)),
+            ],
+            strategy=ALL,
+        )
+        async with running(supervisor) as top:
+            child(supervisor, "b").tell(Boom())
+            await elapse(1 if step == "down" else 4)
+            began = now()
+            journal.clear()
+            assert await top.stop() == Shutdown()
+            # The last one is on its way down already; nobody comes back.
+            assert now() - began == pytest.approx(2 if step == "down" else 0)
+            assert journal.of("start") == []
+            assert journal.of("gone") == (["c", "a"] if step == "down" else ["a"])
+
+
+async def test_a_group_that_gives_up_fails_at_once_who_waits_for_it() -> None:
+    journal = Journal()
+    supervisor = family(
+        [worker("a", journal), worker("slow", journal, on_stop=lasting(4))],
+        strategy=ALL,
+        intensity=Intensity(0, 5.0),
+    )
+    async with running(supervisor) as top:
+        a = child(supervisor, "a")
+        a.tell(Boom())
+        began = now()
+        with pytest.raises(Exception, match="crashed"):
+            await a.ask("waits", timeout=None)
+        assert now() - began < 0.1
+        with pytest.raises(ActorNotAlive):
+            await supervisor.start_child(worker("late", journal))
+        assert isinstance(await top.wait_stopped(), GaveUp)
+
+
+async def test_a_temporary_child_in_a_group_that_ends_by_itself_is_forgotten() -> None:
+    journal = Journal()
+    supervisor = family(
+        [
+            worker("a", journal),
+            worker("t", journal, Restart.TEMPORARY),
+            worker("slow", journal, on_stop=lasting(3)),
+        ],
+        strategy=ALL,
+    )
+    async with running(supervisor):
+        t = child(supervisor, "t")
+        child(supervisor, "a").tell(Boom())
+        await elapse(1)
+        t.tell(Normal())
+        await idle()
+        assert not t.alive
+        await elapse(3)
+        assert statuses(supervisor) == {"a": "running", "slow": "running"}
+
+
+async def test_later_siblings_keep_their_own_wait_when_an_earlier_one_is_stopped() -> (
+    None
+):
+    journal = Journal()
+    supervisor = family(
+        [worker("a", journal, on_start=fails_again())],
+        strategy=REST,
+        **patient(),
+    )
+    async with running(supervisor):
+        await restarting(supervisor.child("a"))
+        await supervisor.start_child(worker("b", journal, on_start=in_turn(None, fail)))
+        await restarting(supervisor.child("b"))
+        assert statuses(supervisor) == {"a": "restarting", "b": "restarting"}
+        await supervisor.stop_child("a")
+        assert statuses(supervisor) == {"a": "stopped", "b": "restarting"}
+        await elapse(11)
+        assert statuses(supervisor) == {"a": "stopped", "b": "running"}
