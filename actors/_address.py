@@ -72,7 +72,7 @@ class Address(Generic[M_contra]):
         """Like `tell`, but return whether it was accepted."""
         return self._mailbox.put(message)
 
-    async def send(self, message: M_contra, *, timeout: float | None = None) -> None:  # noqa: ASYNC109 - a scope costs more than the send; see _deadlines
+    async def send(self, message: M_contra, *, timeout: float | None = None) -> None:
         """Put *message* in the mailbox; wait while it is full, first come first.
 
         Does not yield to other tasks while there is room.  Waits whatever the
@@ -139,7 +139,7 @@ class Address(Generic[M_contra]):
         self,
         message: Request[R_co],
         *,
-        timeout: float | None = ...,  # noqa: ASYNC109 - as for send
+        timeout: float | None = ...,
     ) -> R_co: ...
 
     @overload
@@ -147,14 +147,14 @@ class Address(Generic[M_contra]):
         self,
         message: M_contra,
         *,
-        timeout: float | None = ...,  # noqa: ASYNC109 - as for send
+        timeout: float | None = ...,
     ) -> object: ...
 
     async def ask(
         self,
         message: object,
         *,
-        timeout: float | None = DEFAULT_ASK_TIMEOUT,  # noqa: ASYNC109 - as for send
+        timeout: float | None = DEFAULT_ASK_TIMEOUT,
     ) -> object:
         """Put *message* in the mailbox and wait for what ``receive`` returns.
 

@@ -14,11 +14,10 @@ deadlines, so it is refused before it closes.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar, final
 
-from ._deadlines import Deadlines
+from ._deadlines import Deadlines, Now
 from ._errors import AskCycle, AskTimeout
 from ._exit import ExitReason
 from ._mailbox import Envelope
@@ -122,8 +121,8 @@ class Clock(Protocol):
         ...
 
     @property
-    def now(self) -> Callable[[], float]:
-        """Seconds on the clock that deadlines are kept by."""
+    def now(self) -> Now:
+        """The clock that deadlines are kept by."""
         ...
 
 

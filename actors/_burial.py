@@ -69,7 +69,9 @@ def bury(
     )
 
 
-def asks_fail_with(path: str, reason: ExitReason | None) -> ActorCrashed | ActorNotAlive:
+def asks_fail_with(
+    path: str, reason: ExitReason | None
+) -> ActorCrashed | ActorNotAlive:
     """What an ask raises that the end of its actor leaves without an answer."""
     error = None if reason is None else error_of(reason)
     if error is None:
@@ -77,9 +79,7 @@ def asks_fail_with(path: str, reason: ExitReason | None) -> ActorCrashed | Actor
     return ActorCrashed(path, error)
 
 
-def drain(
-    addressee: Addressee, why: Undelivered, reason: ExitReason | None
-) -> None:
+def drain(addressee: Addressee, why: Undelivered, reason: ExitReason | None) -> None:
     """Bury all that waits in the mailbox."""
     for message in addressee.mailbox.drain():
         bury(addressee, message, why, reason)

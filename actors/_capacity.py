@@ -65,9 +65,7 @@ class MailboxOptions:
 
     def __post_init__(self) -> None:
         capacity, overflow, heaviest = self.capacity, self.overflow, self.max_weight
-        _require(
-            _is_count(capacity), "capacity must be an int of at least 1", capacity
-        )
+        _require(_is_count(capacity), "capacity must be an int of at least 1", capacity)
         _require(_is_overflow(overflow), "overflow must be an Overflow", overflow)
         _require(
             (overflow is Overflow.CONFLATE) == (self.key is not None),

@@ -10,7 +10,6 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
-from collections.abc import Callable
 from typing import Any, Protocol, final
 
 import anyio
@@ -18,6 +17,14 @@ import anyio
 from ._parking import Parker
 
 _COMPACT_AT = 1024
+
+
+class Now(Protocol):
+    """A clock."""
+
+    def __call__(self) -> float:
+        """Seconds since some moment in the past."""
+        ...
 
 
 class Expiring(Protocol):
@@ -44,7 +51,7 @@ class Deadlines:
 
     __slots__ = ("_compact_at", "_heap", "_next", "_now", "_parker", "_seq", "parked")
 
-    def __init__(self, now: Callable[[], float], parker: Parker) -> None:
+    def __init__(self, now: Now, parker: Parker) -> None:
         self._now = now
         self._parker = parker
         # The sequence number breaks ties in the order of addition.

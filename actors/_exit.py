@@ -8,7 +8,7 @@ abnormal, so that a dead subtree is never taken for one that has finished.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, TypeGuard
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +85,17 @@ def error_of(reason: ExitReason) -> BaseException | None:
     return None
 
 
+def _is_group(error: BaseException) -> TypeGuard[BaseExceptionGroup[BaseException]]:
+    return isinstance(error, BaseExceptionGroup)
+
+
 def sole_leaf(error: BaseException) -> BaseException:
     """*error*, or its only leaf if it is a group with one.
 
     Task groups wrap even a single exception; a policy that asks "was it a
     ValueError?" must not have to know that.
     """
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+    while _is_group(error) and len(error.exceptions) == 1:
         error = error.exceptions[0]
     return error
 
@@ -112,7 +116,9 @@ def judge(
         SystemExit and whatever else is no `Exception`.  That is no failure of
         the actor's, and not for its supervisor to deal with.
     """
-    if isinstance(error, BaseExceptionGroup):
+    if isinstance(error, cancelled):
+        return Killed(), None
+    if _is_group(error):
         failures = error.split(cancelled)[1]
         if failures is None:
             return Killed(), None
@@ -120,9 +126,7 @@ def judge(
         if fatal is None:
             return Crashed(sole_leaf(failures)), None
         error = fatal
-        while isinstance(error, BaseExceptionGroup):
+        while _is_group(error):
             # Several at once end the system no more than one does.
             error = error.exceptions[0]
-    if isinstance(error, cancelled):
-        return Killed(), None
     return Crashed(error), None if isinstance(error, Exception) else error

@@ -178,9 +178,7 @@ class Incarnation(Generic[M]):
 
     async def _start(self, factory: Callable[[], Actor[M]], limit: float) -> None:
         self.actor = actor = factory()
-        made: object = actor
-        if not isinstance(made, Actor):
-            raise TypeError(f"the factory must return an Actor, got {made!r}")
+        _require_actor(actor)
         actor.context = Context(self.belongings)
         if _is_default(actor, "started"):
             return
@@ -207,7 +205,7 @@ class Incarnation(Generic[M]):
         if self._grace_end is not None:
             self._grace_end.done = True
         self._lose_current(reason)
-        if self.state is not State.EXITED:
+        if not self.done:
             self.state = State.STOPPING
             if not self._home.restarts(reason):
                 # Who waits for an answer shall not wait for our cleaning up.
@@ -352,6 +350,11 @@ class Incarnation(Generic[M]):
 def _open(gate: Gate | None) -> None:
     if gate is not None:
         gate.open()
+
+
+def _require_actor(made: object) -> None:
+    if not isinstance(made, Actor):
+        raise TypeError(f"the factory must return an Actor, got {made!r}")
 
 
 def _is_default(actor: Actor[Any] | None, hook: str) -> bool:

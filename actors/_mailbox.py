@@ -302,15 +302,22 @@ class Mailbox(Room[M]):
 
     def take(self) -> M:
         """Take the oldest message; it is in flight until `done`."""
-        message = self.queue.popleft()
-        self.current = message
+        self.current = message = self.queue.popleft()
+        if len(self.queue) < self.low:
+            self.taken()
+        return message
+
+    def taken(self) -> None:
+        """Let in who waits for the room of the message just taken, and so on.
+
+        For a reader that does without the call of `take`.
+        """
         if self._weights is not None:
             self.weight -= self._weights.popleft()
         if self._senders:
             self._admit()
         if self.level:
             self._fall()
-        return message
 
     def done(self) -> None:
         """The message in flight was handled."""

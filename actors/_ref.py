@@ -176,7 +176,7 @@ class ActorRef(Address[M_contra]):
         self,
         reason: ExitReason | None = None,
         *,
-        timeout: float | None = None,  # noqa: ASYNC109 - a word all of these share
+        timeout: float | None = None,
     ) -> ExitReason:
         """Ask the actor to end after the message in flight; wait until it has.
 
@@ -216,7 +216,7 @@ class ActorRef(Address[M_contra]):
         """
         self._body.kill()
 
-    async def wait_stopped(self, *, timeout: float | None = None) -> ExitReason:  # noqa: ASYNC109 - as for stop
+    async def wait_stopped(self, *, timeout: float | None = None) -> ExitReason:
         """Wait until this incarnation has ended, and return how.
 
         Raises:

@@ -96,7 +96,9 @@ class _Barrier:
 
 
 _Holding: TypeAlias = _Unregister | _Leave
-_Command: TypeAlias = _Register | _Holding | _Join | _Forget | _Publish | _Deliver | _Barrier
+_Command: TypeAlias = (
+    _Register | _Holding | _Join | _Forget | _Publish | _Deliver | _Barrier
+)
 
 
 @final

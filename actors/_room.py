@@ -17,6 +17,10 @@ from ._parking import Parkable
 
 M = TypeVar("M")
 
+# A level goes back only at half of what raised it: at the mark itself each
+# message put and taken would be an event.
+_BACK = 0.5
+
 
 @final
 class Sender:
@@ -61,6 +65,7 @@ class Room(Generic[M]):
         "_owner",
         "_weights",
         "level",
+        "low",
         "options",
         "overtaken",
         "promised",
@@ -76,7 +81,7 @@ class Room(Generic[M]):
         # whom an error of the function concerns.
         self._weights: deque[int] | None = None if options.weigh is None else deque()
         # Of all that waits, promises included.
-        self.weight = 0
+        self.weight: int = 0
         # Room given away and not filled yet; see Mailbox.promise.
         self.promised = 0
         self.level = 0
@@ -85,6 +90,9 @@ class Room(Generic[M]):
         self.overtaken = False
         # Nobody gets in as things are: it is closed, or others are in line.
         self._barred = False
+        # The length below which something follows from a message being taken; see
+        # Mailbox.taken.
+        self.low: float = 0
         # The length, and the weight, beyond which one more message must be
         # thought about: the next watermark, or the end.
         self._limit = 0
@@ -162,6 +170,13 @@ class Room(Generic[M]):
         self._heavy = math.inf if weight is None else int(weight * mark)
         if self._barred:
             self._limit = 0
+        if self._barred or self._weights is not None:
+            self.low = math.inf
+        elif self.level:
+            low = options.capacity * WATERMARKS[self.level - 1] * _BACK
+            self.low = low - self.promised + 1
+        else:
+            self.low = 0
 
     def _fullness(self) -> float:
         fullness = (len(self.queue) + self.promised) / self.options.capacity
@@ -177,11 +192,9 @@ class Room(Generic[M]):
         self._set_level(level)
 
     def _fall(self) -> None:
-        # Back only at half of what raised it: at the mark itself each message
-        # put and taken would be an event.
         fullness = self._fullness()
         level = self.level
-        while level and fullness <= WATERMARKS[level - 1] / 2:
+        while level and fullness <= WATERMARKS[level - 1] * _BACK:
             level -= 1
         self._set_level(level)
 

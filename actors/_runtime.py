@@ -1,9 +1,9 @@
 """Runtime: the ground that the actors of one system stand on.
 
-One task group for all their tasks, shielded from whatever cancels the program
+One place for all their tasks, shielded from whatever cancels the program
 around it: an actor ends because its supervisor says so, in its turn, and not
 because a scope far away was cancelled.  The tree of who supervises whom is kept
-by the supervisors; the group is flat, so that one task that refuses to end
+by the supervisors; the ground is flat, so that one task that refuses to end
 keeps no other from ending.
 
 The law: when the ground is gone, so is every actor that stood on it.  Whoever
@@ -21,12 +21,12 @@ from contextlib import asynccontextmanager
 from typing import Any, Protocol, final
 
 import anyio
-import anyio.abc
 
 from ._dead_letters import DeadLetters
-from ._deadlines import Deadlines
+from ._deadlines import Deadlines, Now
 from ._exit import ExitReason, Killed, sole_leaf
 from ._parking import Parker, running_parker
+from ._tasks import Start, open_tasks
 
 _log = logging.getLogger("greenroom.actors")
 
@@ -48,8 +48,9 @@ class Runtime:
 
     __slots__ = (
         "_context",
-        "_group",
+        "_start",
         "cells",
+        "closing",
         "dead_letters",
         "deadlines",
         "fatal_error",
@@ -61,13 +62,13 @@ class Runtime:
     )
 
     def __init__(
-        self, group: anyio.abc.TaskGroup, context: contextvars.Context
+        self, start: Start, parker: Parker, context: contextvars.Context
     ) -> None:
-        self._group = group
+        self._start = start
         # Actors start in the context that the system was opened in, never in
         # that of whoever happens to spawn them, which may be a request's.
         self._context = context
-        self.parker: Parker = running_parker()
+        self.parker = parker
         self.now, self.tick = _clocks(self.parker.backend)
         self.deadlines = Deadlines(self.now, self.parker)
         self.dead_letters = DeadLetters()
@@ -75,6 +76,8 @@ class Runtime:
         self.cells: set[Lasting] = set()
         # Called with (path, level) when a mailbox passes a watermark.
         self.level_listeners: list[Callable[[str, int], None]] = []
+        # Whether all tasks are being cancelled, which then is nobody's failure.
+        self.closing = False
         self.fatal_error: BaseException | None = None
         # Called once, with the first fatal error.
         self.on_fatal: Callable[[], None] | None = None
@@ -83,11 +86,6 @@ class Runtime:
     def backend(self) -> str:
         """``"asyncio"`` or ``"trio"``."""
         return self.parker.backend
-
-    @property
-    def closing(self) -> bool:
-        """Whether all tasks are being cancelled, which then is nobody's failure."""
-        return self._group.cancel_scope.cancel_called
 
     def start_task(
         self, function: Callable[..., Awaitable[object]], *args: Any
@@ -98,12 +96,12 @@ class Runtime:
         the system.
         """
         # A copy, because an eager task runs inside this call and may start others.
-        context = self._context.copy()
-        context.run(self._group.start_soon, self._contained, function, args)
+        self._start(self._context.copy(), self._contained, (function, args))
 
     async def _contained(
-        self, function: Callable[..., Awaitable[object]], args: tuple[Any, ...]
+        self, call: tuple[Callable[..., Awaitable[object]], tuple[Any, ...]]
     ) -> None:
+        function, args = call
         try:
             await function(*args)
         except GeneratorExit:
@@ -137,7 +135,7 @@ class Runtime:
                 self.on_fatal()
 
 
-def _clocks(backend: str) -> tuple[Callable[[], float], Callable[[], float]]:
+def _clocks(backend: str) -> tuple[Now, Now]:
     """The clock that deadlines are kept by, and one for measuring turns.
 
     Both are virtual when the loop's time is: a simulated world must not depend
@@ -176,12 +174,15 @@ async def run_actors() -> AsyncGenerator[Runtime]:
         nonlocal runtime
         try:
             with anyio.CancelScope(shield=True):
-                async with anyio.create_task_group() as group:
-                    runtime = Runtime(group, context)
-                    group.start_soon(runtime.sweep)
+                parker = running_parker()
+                async with open_tasks(parker.backend) as start:
+                    runtime = Runtime(start, parker, context)
+                    runtime.start_task(runtime.sweep)
                     ready.set()
-                    await leave.wait()
-                    group.cancel_scope.cancel()
+                    try:
+                        await leave.wait()
+                    finally:
+                        runtime.closing = True
         finally:
             assert runtime is not None
             if not leave.is_set():

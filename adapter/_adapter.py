@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar, final
+from typing import Any, TypeVar, cast, final
 
 from ..supervision import ActorSystem
 from ._acks import Callback
@@ -64,12 +64,9 @@ class ActorAdapter:
         debug: bool = False,
     ) -> None:
         self._path = _check_path(path)
-        checked: object = options
-        if checked is not None and not isinstance(checked, Options):
-            raise TypeError(f"options must be Options, got {options!r}")
-        flag: object = debug
-        if not isinstance(flag, bool):
-            raise TypeError(f"debug must be a bool, got {debug!r}")
+        if options is not None:
+            _check_type("options", options, Options)
+        _check_type("debug", debug, bool)
         self.options = options or Options()
         # Without the envelope there are no namespaces: all is the root.
         self._has_envelope = preprocess_payload is None and post_process_payload is None
@@ -110,7 +107,8 @@ class ActorAdapter:
         A later handler replaces an earlier one.
 
         Raises:
-            ValueError: *event* or *namespace* cannot be one.
+            TypeError, ValueError: *event* or *namespace* cannot be one, or what
+                is decorated is no function.
         """
         register = self._dispatcher.on(event, self._space(namespace))
         return self._nestipy.adopting(register)
@@ -176,8 +174,6 @@ class ActorAdapter:
             NotEncodable: *data* has no form on the wire.
             TypeError: An argument has the wrong type.
         """
-        if not isinstance(event, str):
-            raise TypeError(f"event must be a str, got {event!r}")
         if callback is not None and not callable(callback):
             raise TypeError(f"callback must be callable, got {callback!r}")
         await self._emitter.emit(
@@ -220,7 +216,7 @@ class ActorAdapter:
     # -- running -----------------------------------------------------------
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[ActorAdapter]:
+    async def running(self) -> AsyncGenerator[ActorAdapter, None]:
         """Host the adapter's actors as long as the block lasts.
 
         For where the lifespan scope does not come: below a mount, in tests.
@@ -315,6 +311,11 @@ class ActorAdapter:
         return check_namespace(namespace) if self._has_envelope else ROOT
 
 
+def _check_type(name: str, value: object, kind: type) -> None:
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} must be of type {kind.__name__}, got {value!r}")
+
+
 def _check_path(path: object) -> str:
     if not isinstance(path, str):
         raise TypeError(f"path must be a str, got {path!r}")
@@ -331,8 +332,9 @@ def _names(argument: str, value: object) -> tuple[str, ...] | None:
         return (value,)
     if not isinstance(value, Iterable):
         raise TypeError(f"{argument} must be a str or several, got {value!r}")
-    names = tuple(value)
-    for name in names:
+    names: list[str] = []
+    for name in cast("Iterable[object]", value):
         if not isinstance(name, str):
             raise TypeError(f"{argument} must be a str or several, got {name!r} in it")
-    return names
+        names.append(name)
+    return tuple(names)

@@ -11,9 +11,9 @@ cancelled; the sid leaves every room; who waits for its acks is told;
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import logging
-import math
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias, final
@@ -21,6 +21,7 @@ from typing import Any, Protocol, TypeAlias, final
 import anyio
 
 from ..actors import (
+    KILL_GRACE,
     Actor,
     ActorError,
     ActorNotAlive,
@@ -35,7 +36,7 @@ from ._acks import Acks, Callback
 from ._asgi import Scope
 from ._client import Client
 from ._codec import Codec, NotEncodable
-from ._dispatcher import ROOT, Dispatcher, Handler
+from ._dispatcher import ROOT, Dispatcher, Handler, check_event
 from ._errors import ClientGone, EventError
 from ._options import Options
 from ._packets import Ack, BadFrame, Event
@@ -50,10 +51,6 @@ ALL = "all"
 SID_PREFIX = "~"
 """Every sid begins with it, and no room may: a room must not be able to catch
 what is meant for a client."""
-
-
-# How long a cancelled handler may take before the client is seen off without it.
-_CANCEL_GRACE = 0.5
 
 
 class House(Protocol):
@@ -373,6 +370,7 @@ class Connection(Actor[Inbound]):
         self, event: str, data: object, namespace: str, callback: Callback | None
     ) -> None:
         """See `Client.emit`."""
+        check_event(event)
         id = None if callback is None else self._house.next_id()
         frame = self._house.codec.event(event, data, namespace, id)
         seconds = self._house.options.ack_seconds
@@ -382,6 +380,7 @@ class Connection(Actor[Inbound]):
         self, event: str, data: object, namespace: str, timeout: float | None
     ) -> object:
         """See `Client.call`."""
+        check_event(event)
         id = self._house.next_id()
         frame = self._house.codec.event(event, data, namespace, id)
         seconds = self._house.options.ack_seconds if timeout is None else timeout
@@ -492,7 +491,7 @@ class Connection(Actor[Inbound]):
         if self._patience is not None:
             self._patience.done = True
         runtime = self.context.runtime
-        self._patience = _Patience(self, runtime.now() + seconds + _CANCEL_GRACE)
+        self._patience = _Patience(self, runtime.now() + seconds + KILL_GRACE)
         runtime.deadlines.add(self._patience)
 
     def out_of_patience(self) -> None:
@@ -538,13 +537,22 @@ async def call(handler: Handler, event: str, client: Client, data: Any) -> Any:
     if inspect.isawaitable(result):
         try:
             return await result
-        except anyio.get_cancelled_exc_class() as error:
-            if anyio.current_effective_deadline() == -math.inf:
+        except asyncio.CancelledError as error:
+            if _is_cancelled():
                 raise
-            # On asyncio, awaiting a task that was cancelled looks like this; it
-            # is the handler's failure, and not the end of its client.
+            # It awaited a task that was cancelled: that is its own failure, and
+            # not the end of its client.
             raise RuntimeError("something it awaited was cancelled") from error
     return result
+
+
+def _is_cancelled() -> bool:
+    """Whether the asyncio task that runs now is itself being cancelled."""
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:
+        return False
+    return task is not None and task.cancelling() > 0
 
 
 def check_room(room: object) -> None:

@@ -37,9 +37,7 @@ class Dispatcher:
 
         A later one replaces an earlier one.
         """
-        name: object = event
-        if not isinstance(name, str) or not name:
-            raise ValueError(f"event must be a non-empty str, got {event!r}")
+        check_event(event)
         space = check_namespace(namespace)
 
         def register(handler: H) -> H:
@@ -70,18 +68,33 @@ class Dispatcher:
         return namespace in self._namespaces
 
 
-def check_namespace(namespace: str | None) -> str:
+def check_event(event: object) -> None:
+    """Refuse what cannot name an event.
+
+    Raises:
+        TypeError: It is not a str.
+        ValueError: It is empty.
+    """
+    if not isinstance(event, str):
+        raise TypeError(f"event must be a str, got {event!r}")
+    if not event:
+        raise ValueError("event must be a non-empty str, got ''")
+
+
+def check_namespace(namespace: object) -> str:
     """*namespace*, or the root for None.
 
     Raises:
-        ValueError: It is not a str that begins with a slash.
+        TypeError: It is not a str.
+        ValueError: It does not begin with a slash.
     """
-    space: object = ROOT if namespace is None else namespace
-    if not isinstance(space, str) or not space.startswith("/"):
-        raise ValueError(
-            f"namespace must be a str that begins with '/', got {namespace!r}"
-        )
-    return space
+    if namespace is None:
+        return ROOT
+    if not isinstance(namespace, str):
+        raise TypeError(f"namespace must be a str, got {namespace!r}")
+    if not namespace.startswith("/"):
+        raise ValueError(f"namespace must begin with '/', got {namespace!r}")
+    return namespace
 
 
 def _check_handler(handler: object) -> None:

@@ -16,6 +16,7 @@ from anyio.lowlevel import checkpoint
 from ..actors import ActorRef, DeadLetter, Undelivered
 from ._acks import Callback
 from ._connection import ALL, SID_PREFIX, Connection
+from ._dispatcher import check_event
 from ._server import Server
 from ._writer import Outgoing
 
@@ -45,6 +46,7 @@ class Emitter:
         """Send *event*; to everyone if neither *to* nor *rooms* is given."""
         server = self._server
         server.require_running()
+        check_event(event)
         id = None if callback is None else server.next_id()
         item = Outgoing(
             server.codec.event(event, data, namespace, id),

@@ -201,21 +201,23 @@ class NestipyHost:
             else:
                 await send(message)
 
-        async with server.running() as system:
-            if system.runtime.backend == "trio":
-                await run_background_tasks(app.startup_hooks, system)
-            ours = {child.id for child in system.children()}
+        try:
+            async with server.running() as system:
+                if system.runtime.backend == "trio":
+                    await run_background_tasks(app.startup_hooks, system)
+                ours = {child.id for child in system.children()}
 
-            async def drain_first() -> Message:
-                message = await receive()
-                if message["type"] == "lifespan.shutdown":
-                    await server.drain(1001, "going away")
-                    for child in reversed(system.children()):
-                        if child.id not in ours:
-                            with suppress(ChildNotFound):
-                                await system.stop_child(child.id)
-                return message
+                async def drain_first() -> Message:
+                    message = await receive()
+                    if message["type"] == "lifespan.shutdown":
+                        await server.drain(1001, "going away")
+                        for child in reversed(system.children()):
+                            if child.id not in ours:
+                                with suppress(ChildNotFound):
+                                    await system.stop_child(child.id)
+                    return message
 
-            await app.get_instance()(scope, drain_first, send_or_keep)
-        if last_word is not None:
-            await send(last_word)
+                await app.get_instance()(scope, drain_first, send_or_keep)
+        finally:
+            if last_word is not None:
+                await send(last_word)

@@ -16,20 +16,38 @@ import re
 import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass
+from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import greenroom
-import greenroom.adapter
-import greenroom.testing
 
 PAGE = Path(__file__).with_name("reference.md")
+SECTIONS = "Args", "Attributes", "Raises", "Returns", "Yields"
+WIDTH = 80
 
+# Made by the library: how is no business of those who use them.
+NOT_MADE = {
+    "Actor",
+    "ActorRef",
+    "AdapterStatistics",
+    "ChildCounts",
+    "ChildInfo",
+    "Client",
+    "Context",
+    "Flow",
+    "MailboxStatistics",
+    "MemoryClient",
+    "MemoryPeer",
+    "Monitor",
+    "Reply",
+    "Timer",
+}
 # Public by name because another file calls them, and of no use to anybody else.
 HIDDEN = {
     "ActorSystem": {"restarts", "child_exited"},
-    "Backoff": {"delay"},
+    "Backoff": {"delay", "stable_seconds"},
     "DeadLetters": {"publish"},
     "DynamicSupervisor": {"would_restart", "exited", "backoff_over"},
     "Flow": {"plus"},
@@ -38,25 +56,23 @@ HIDDEN = {
     "Supervisor": {"would_restart", "exited", "backoff_over"},
     "Timer": {"expire"},
 }
-HOOKS = {"started", "receive", "stopped", "killed", "stop_grace", "context"}
-SECTIONS = ("Args", "Attributes", "Raises", "Returns", "Yields")
 
 AT_THE_LIMIT = {
     "inbox_messages": "its reader stops reading, and TCP pushes back on the client",
     "outbox_messages": "`overflow` decides; who emits to its sid waits",
     "outbox_bytes": "`overflow` decides; who emits to its sid waits",
-    "overflow": "`STOP` disconnects with 1013; the others drop one message",
-    "send_seconds": "the client counts as stalled: 1013, and no more is written",
+    "overflow": "`STOP` closes with 1013; the others drop a message",
+    "send_seconds": "the client counts as stalled: nothing more is written to it",
     "handler_grace": "the handler is cancelled",
     "disconnect_seconds": "the handlers are cancelled",
     "close_seconds": "the connection is dropped without a word",
-    "drain_seconds": "the drain returns, and the actors are stopped",
+    "drain_seconds": "the drain returns, and whoever is left is stopped",
     "ack_seconds": "`call` raises `AckTimeout`; a callback is not called",
     "max_message_bytes": "error `too_large`, and a strike",
     "max_depth": "error `too_deep`, and a strike",
-    "max_strikes": "one more disconnects with 1008",
+    "max_strikes": "one more closes with 1008",
     "max_rooms": "`join` raises `ValueError`",
-    "max_acks": "`call` raises `AdapterError`; a callback is not called",
+    "max_acks": "`call` raises `AdapterError`",
 }
 
 
@@ -64,186 +80,180 @@ def build(page: str) -> str:
     """*page* with its generated parts made anew."""
 
     def replace(match: re.Match[str]) -> str:
-        kind, _, rest = match[1].partition(" ")
-        text = "\n".join(GENERATORS[kind](rest.split())).strip()
+        kind, *arguments = match[1].split()
+        text = "\n\n".join(GENERATORS[kind](arguments))
         return f"<!-- generated: {match[1]} -->\n\n{text}\n\n<!-- end -->"
 
     pattern = r"<!-- generated: (.+?) -->\n.*?<!-- end -->"
     return re.sub(pattern, replace, page, flags=re.DOTALL)
 
 
-# -- what is generated -----------------------------------------------------
+def options(_: list[str]) -> Iterator[str]:
+    """The table of the options of an adapter."""
+    meaning = attributes_of(greenroom.Options)
+    rows = [
+        (
+            f"`{field.name}`",
+            f"{literal(field.default)}{unit_of(field.name)}",
+            meaning[field.name],
+            AT_THE_LIMIT[field.name],
+        )
+        for field in fields(greenroom.Options)
+    ]
+    head = "option", "default", "what it bounds", "at the limit"
+    yield "\n".join(f"| {' | '.join(row)} |" for row in [head, ["---"] * 4, *rows])
 
 
 def names(wanted: list[str]) -> Iterator[str]:
     """The entries of some names; ``module:`` before them says where from."""
-    module: ModuleType = greenroom
+    module: Any = greenroom
     if wanted[0].endswith(":"):
-        module = getattr(greenroom, wanted.pop(0)[:-1])
+        module = import_module(f"greenroom.{wanted[0][:-1]}")
+        wanted = wanted[1:]
     for name in wanted:
-        yield from entry(name, getattr(module, name))
-
-
-def options(_: list[str]) -> Iterator[str]:
-    """The table of the options of an adapter."""
-    meaning = attributes_of(greenroom.Options)
-    defined = {field.name for field in fields(greenroom.Options)}
-    assert defined == set(AT_THE_LIMIT), defined ^ set(AT_THE_LIMIT)
-    yield "| option | default | what it bounds | at the limit |"
-    yield "| --- | --- | --- | --- |"
-    for field in fields(greenroom.Options):
-        default = f"{literal(field.default)}{unit(field.name)}"
-        row = f"`{field.name}`", default, meaning[field.name], AT_THE_LIMIT[field.name]
-        yield f"| {' | '.join(row)} |"
-
-
-def statistics(wanted: list[str]) -> Iterator[str]:
-    """The table of the fields of a snapshot."""
-    kind = getattr(greenroom.adapter, wanted[0], None)
-    kind = getattr(greenroom, wanted[0]) if kind is None else kind
-    meaning = attributes_of(kind) | dict(documented_assignments(kind))
-    yield "| field | meaning |"
-    yield "| --- | --- |"
-    for field in fields(kind):
-        yield f"| `{field.name}` | {meaning.get(field.name, '')} |"
+        yield f"### {name}"
+        value = getattr(module, name)
+        yield from (
+            of_class(name, value) if inspect.isclass(value) else of_rest(name, value)
+        )
 
 
 GENERATORS: dict[str, Callable[[list[str]], Iterator[str]]] = {
     "names": names,
     "options": options,
-    "statistics": statistics,
 }
-
-
-def unit(name: str) -> str:
-    """The unit of an option, which its name says."""
-    if name.endswith("_seconds") or name == "handler_grace":
-        return " s"
-    return " bytes" if name.endswith("_bytes") else ""
 
 
 # -- one entry -------------------------------------------------------------
 
 
-def entry(name: str, value: Any) -> Iterator[str]:
-    """Heading, signature, docstring and members of one public name."""
-    yield f"### {name}\n"
-    if not inspect.isclass(value):
-        yield from entry_of_a_function_or_value(name, value)
+def of_class(name: str, kind: Any) -> Iterator[str]:
+    """Signature, docstring, attributes and methods."""
+    below: dict[str, str] = {}
+    for owner in ours_of(kind):
+        below |= with_strings_below(inspect.getsource(owner), inside=True)
+    if enum.Enum in kind.__mro__:
+        yield doc_of(kind)
+        yield "\n".join(f"- {item(each.name, below)}" for each in kind)
         return
-    if issubclass(value, enum.Enum):
-        yield f"{doc_of(value)}\n"
-        meaning = dict(documented_assignments(value))
-        for member in value:
-            said = meaning.get(member.name)
-            yield f"- `{member.name}`" + (f": {said}" if said else "")
-        yield ""
-        return
-    yield f"`{heading(name, value)}`\n"
-    yield f"{doc_of(value)}\n"
-    known = attributes_of(value)
-    for attribute, said in documented_assignments(value):
-        if attribute not in known:
-            yield f"- `{attribute}`: {said}"
-    yield ""
-    for member, function in members(name, value):
-        yield from entry_of_a_member(member, function)
+    yield fence(title_of(name, kind))
+    if text := doc_of(kind):
+        yield text
+    attributes: list[str] = []
+    if not is_an_actor(kind):
+        # Of what users make, the signature names the others.
+        attributes = [*below]
+        if name in NOT_MADE and "__dataclass_fields__" in vars(kind):
+            attributes = [each.name for each in fields(kind)]
+    known = attributes_of(kind)
+    items = [item(each, below) for each in attributes if each not in known]
+    methods: list[str] = []
+    for member, value in members_of(name, kind):
+        if isinstance(value, property):
+            getter: Any = value.fget
+            type_of = plain(inspect.signature(getter).return_annotation)
+            said = one_line(inspect.getdoc(value) or "")
+            items.append(f"`{member}: {type_of}`: {said}")
+        else:
+            methods += [f"#### {name}.{member}", fence(signed(member, value))]
+            methods.append(doc_of(value))
+    if items:
+        yield "\n".join(f"- {each}" for each in items)
+    yield from methods
 
 
-def entry_of_a_function_or_value(name: str, value: Any) -> Iterator[str]:
+def of_rest(name: str, value: Any) -> Iterator[str]:
+    """A function, or whatever else has a name."""
     if inspect.isfunction(value):
-        yield f"`{prefix(value)}{name}{signature(value)}`\n"
-        yield f"{doc_of(value)}\n"
+        yield fence(signed(name, value))
+        yield doc_of(value)
         return
-    meaning = dict(documented_names(value))
-    if name in meaning:
-        yield f"{meaning[name]}\n"
-    else:
-        yield f"`{plain(str(value))}`\n"
+    for package in (greenroom.actors, greenroom.supervision, greenroom.adapter):
+        for file in sorted(Path(str(package.__file__)).parent.glob("_*.py")):
+            below = dict(with_strings_below(file.read_text("utf-8")))
+            if name in below:
+                yield below[name]
+                return
+    yield fence(f"{name} = {plain(value)}")
 
 
-def entry_of_a_member(name: str, member: Any) -> Iterator[str]:
-    if isinstance(member, property):
-        assert member.fget is not None
-        returns = inspect.signature(member.fget).return_annotation
-        yield f"**`{name}: {plain(returns)}`**\n"
-        yield f"{doc_of(member)}\n"
-    else:
-        yield f"**`{prefix(member)}{name}{signature(member)}`**\n"
-        yield f"{doc_of(member)}\n"
+def item(name: str, meaning: dict[str, str]) -> str:
+    return f"`{name}`: {meaning[name]}" if name in meaning else f"`{name}`"
 
 
-def members(name: str, kind: type) -> Iterator[tuple[str, Any]]:
+def members_of(name: str, kind: type) -> Iterator[tuple[str, Any]]:
     """The methods and properties of *kind* that are for its users."""
-    hidden = HIDDEN.get(name, set[str]())
-    if kind is not greenroom.Actor and issubclass(kind, greenroom.Actor):
-        hidden |= HOOKS
-    seen: set[str] = set()
-    for owner in kind.__mro__:
-        ours = owner.__module__.startswith("greenroom")
-        if not ours or (owner is greenroom.Actor and kind is not owner):
-            continue
-        for member, value in vars(owner).items():
-            if member in seen or member in hidden or member.startswith("_"):
-                continue
-            if isinstance(value, property) or inspect.isfunction(value):
-                seen.add(member)
-                yield member, value
+    hidden = set(HIDDEN.get(name, ()))
+    if is_an_actor(kind):
+        hidden |= set(vars(greenroom.Actor))
+    members: dict[str, Any] = {}
+    for owner in ours_of(kind):
+        members |= vars(owner)
+    for member, value in members.items():
+        is_one = isinstance(value, property) or inspect.isfunction(value)
+        if is_one and member not in hidden and not member.startswith("_"):
+            yield member, value
 
 
-def heading(name: str, kind: type) -> str:
-    """How a class is made, or what it is where users do not make it."""
-    if issubclass(kind, BaseException):
-        bases = ", ".join(base.__name__ for base in kind.__bases__)
-        return f"{name}({bases})"
-    made = "__init__" in vars(kind)
-    if is_dataclass(kind) or made:
-        return f"{name}{signature(kind)}"
-    return name
+def is_an_actor(kind: type) -> bool:
+    """Whether *kind* is an actor of the library's own: its hooks are its business."""
+    return greenroom.Actor in kind.__mro__[1:]
+
+
+def ours_of(kind: type) -> list[type]:
+    """The classes that make up *kind* and are of this library, bases first."""
+    mro = reversed(kind.__mro__)
+    return [owner for owner in mro if owner.__module__.startswith("greenroom")]
+
+
+def title_of(name: str, kind: type) -> str:
+    """How a class is made; what it is, where users do not make it."""
+    if BaseException in kind.__mro__:
+        return f"class {name}({', '.join(base.__name__ for base in kind.__bases__)})"
+    generic: tuple[Any, ...] = getattr(kind, "__parameters__", ())
+    of = f"[{', '.join(plain(each.__name__) for each in generic)}]" if generic else ""
+    if name in NOT_MADE or getattr(kind, "_is_protocol", False):
+        return f"class {name}{of}"
+    return signed(f"{name}{of}", kind)
 
 
 # -- signatures ------------------------------------------------------------
 
 
-def prefix(function: Any) -> str:
-    inner = inspect.unwrap(function)
-    if inspect.isasyncgenfunction(inner):
-        return "async with "
-    return "await " if inspect.iscoroutinefunction(function) else ""
-
-
-def signature(function: Any) -> str:
-    """The signature as it was written, on one line, without ``self``."""
+def signed(name: str, function: Any) -> str:
+    """*name* with the signature as it was written, but without ``self``."""
+    signature = inspect.signature(function)
     parameters: list[str] = []
-    starred = False
-    found = inspect.signature(function)
-    for parameter in found.parameters.values():
+    for parameter in signature.parameters.values():
         if parameter.name == "self":
             continue
-        if parameter.kind is parameter.KEYWORD_ONLY and not starred:
-            starred = True
+        if parameter.kind is parameter.KEYWORD_ONLY and "*" not in "".join(
+            each[0] for each in parameters
+        ):
             parameters.append("*")
-        text = parameter.name
-        if parameter.kind is parameter.VAR_POSITIONAL:
-            starred, text = True, f"*{text}"
-        if parameter.annotation is not parameter.empty:
-            text += f": {plain(parameter.annotation)}"
+        stars = "*" if parameter.kind is parameter.VAR_POSITIONAL else ""
+        text = f"{stars}{parameter.name}: {plain(parameter.annotation)}"
         if parameter.default is not parameter.empty:
             text += f" = {literal(parameter.default)}"
         parameters.append(text)
-    returns = found.return_annotation
-    with_return = not inspect.isclass(function) and returns is not found.empty
-    return f"({', '.join(parameters)})" + (
-        f" -> {plain(returns)}" if with_return else ""
-    )
+    before = "await " if inspect.iscoroutinefunction(function) else ""
+    if inspect.isasyncgenfunction(inspect.unwrap(function)):
+        before = "async with "
+    made = inspect.isclass(function)
+    after = "" if made else f" -> {plain(signature.return_annotation)}"
+    line = f"{before}{name}({', '.join(parameters)}){after}"
+    if len(line) <= WIDTH:
+        return line
+    inner = "".join(f"    {parameter},\n" for parameter in parameters)
+    return f"{before}{name}(\n{inner}){after}"
 
 
 def plain(annotation: object) -> str:
-    """An annotation as a reader writes it: no variance in names, no quotes."""
+    """An annotation as a reader writes it: no variance, no modules."""
     text = annotation if isinstance(annotation, str) else repr(annotation)
     text = re.sub(r"\b([A-Z])_(?:contra|co)\b", r"\1", text)
-    text = re.sub(r"\bAsync(?:Generator|Iterator)\[(.*)\]$", r"\1", text)
-    return re.sub(r"\b(?:typing|collections\.abc|greenroom[\w.]*)\.", "", text)
+    text = re.sub(r"^Async(?:Generator|Iterator)\[(.*)\]$", r"\1", text)
+    return re.sub(r"\b(?:typing|random|collections\.abc|greenroom[\w.]*)\.", "", text)
 
 
 def literal(value: object) -> str:
@@ -252,11 +262,23 @@ def literal(value: object) -> str:
         return f"{type(value).__name__}.{value.name}"
     if is_dataclass(value):
         return f"{type(value).__name__}()"
-    if value == math.inf:
-        return "math.inf"
+    if isinstance(value, float):
+        return "math.inf" if value == math.inf else f"{value:g}"
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:_}" if value >= 10_000 else str(value)
-    return "..." if value is ... else repr(value)
+    return repr(value)
+
+
+def unit_of(option: str) -> str:
+    """The unit of an option, which its name says."""
+    if option.endswith("_seconds") or option == "handler_grace":
+        return " s"
+    return " bytes" if option.endswith("_bytes") else ""
+
+
+def fence(code: str) -> str:
+    # Not "python": that is what the tests run.
+    return f"```py\n{code}\n```"
 
 
 # -- docstrings ------------------------------------------------------------
@@ -267,68 +289,63 @@ def doc_of(value: Any) -> str:
     text = inspect.getdoc(value) or ""
     # What a dataclass makes up for itself is its signature once more.
     if inspect.isclass(value) and text.startswith(f"{value.__name__}("):
-        text = ""
+        return ""
     blocks: list[str] = []
-    for block in re.split(r"\n\n(?=\S)|\n(?=(?:" + "|".join(SECTIONS) + r"):\n)", text):
+    for block in re.split(r"\n\n(?=\S)", text):
         label, _, body = block.partition(":\n")
-        if label in SECTIONS:
-            blocks.append(section(label, textwrap.dedent(body)))
-        else:
+        if label not in SECTIONS:
             blocks.append(block)
-    return "\n\n".join(blocks).replace("``", "`").strip()
+        elif label in ("Returns", "Yields"):
+            blocks.append(f"{label}: {one_line(body)}")
+        else:
+            items = items_of(body)
+            blocks.append(f"{label}:\n\n" + "\n".join(f"- {each}" for each in items))
+    return tidy("\n\n".join(blocks))
 
 
-def section(label: str, body: str) -> str:
-    if label in ("Returns", "Yields"):
-        return f"{label}: {one_line(body)}"
-    items = "\n".join(f"- `{name}`: {said}" for name, said in items_of(body))
-    return f"{label}:\n\n{items}"
-
-
-def items_of(body: str) -> Iterator[tuple[str, str]]:
-    """The names of a section, and what is said of each."""
-    for item in re.split(r"\n(?=\S)", body.strip()):
-        name, _, said = item.partition(": ")
-        yield name, one_line(said)
-
-
-def one_line(text: str) -> str:
-    return " ".join(text.split()).replace("``", "`")
+def items_of(body: str) -> Iterator[str]:
+    """What a section of a docstring lists."""
+    for entry in re.split(r"\n(?=\S)", textwrap.dedent(body).strip()):
+        name, _, said = entry.partition(":")
+        yield f"`{name}`: {one_line(said)}"
 
 
 def attributes_of(kind: type) -> dict[str, str]:
     """What the docstring of *kind* says of its attributes."""
     _, _, body = (inspect.getdoc(kind) or "").partition("Attributes:\n")
-    # The section ends where a line is not indented.
-    body = re.split(r"\n(?=\S)", body)[0]
-    return dict(items_of(textwrap.dedent(body))) if body else {}
+    if not body:
+        return {}
+    listed = items_of(re.split(r"\n(?=\S)", body)[0])
+    pairs = (each.partition(": ") for each in listed)
+    return {name.strip("`"): said for name, _, said in pairs}
 
 
-def documented_assignments(kind: type) -> Iterator[tuple[str, str]]:
-    """The assignments in a class, with the string that stands below each."""
-    tree = ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0]
-    assert isinstance(tree, ast.ClassDef)
-    yield from with_strings_below(tree.body)
+def with_strings_below(
+    source: str, *, inside: bool = False
+) -> Iterator[tuple[str, str]]:
+    """The assignments of a module or a class with the string below each."""
+    body = ast.parse(textwrap.dedent(source)).body
+    if inside and isinstance(body[0], ast.ClassDef):
+        body = body[0].body
+    for statement, below in pairwise(body):
+        match statement, below:
+            case (
+                ast.AnnAssign(target=ast.Name(id=name))
+                | ast.Assign(targets=[ast.Name(id=name)]),
+                ast.Expr(value=ast.Constant(value=str() as text)),
+            ):
+                yield name, one_line(text)
+            case _:
+                pass
 
 
-def documented_names(value: object) -> Iterator[tuple[str, str]]:
-    """Those of the modules that hold what is neither class nor function."""
-    for module in (greenroom.supervision, greenroom.testing, greenroom.adapter):
-        package = Path(str(module.__file__)).parent
-        for file in sorted(package.glob("_*.py")):
-            yield from with_strings_below(ast.parse(file.read_text("utf-8")).body)
+def one_line(text: str) -> str:
+    return tidy(" ".join(text.split()))
 
 
-def with_strings_below(body: list[ast.stmt]) -> Iterator[tuple[str, str]]:
-    for statement, below in zip(body, body[1:], strict=False):
-        target: ast.expr | None = None
-        if isinstance(statement, ast.AnnAssign):
-            target = statement.target
-        elif isinstance(statement, ast.Assign):
-            target = statement.targets[0]
-        if isinstance(target, ast.Name) and isinstance(below, ast.Expr):
-            if isinstance(below.value, ast.Constant):
-                yield target.id, one_line(str(below.value.value))
+def tidy(text: str) -> str:
+    # One blank after a full stop; an indented block keeps its shape.
+    return re.sub(r"(?<=\S)  +", " ", text.replace("``", "`"))
 
 
 if __name__ == "__main__":

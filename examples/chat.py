@@ -25,20 +25,21 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-import anyio
-
 from greenroom import (
     Actor,
     ActorAdapter,
     ActorNotAlive,
     ActorRef,
+    ChildExists,
     ChildSpec,
     Client,
     ClientGone,
     DynamicSupervisor,
     EventError,
+    ExitReason,
     Request,
     Restart,
+    TooManyChildren,
 )
 
 # Nothing that a stranger can make grow is without a bound.
@@ -97,7 +98,10 @@ class Room(Actor[Enter | Say | Type | Leave]):
         # Nobody listens to a new room. After a crash its listeners are all that
         # is left of it: have them introduce themselves again.
         await adapter.emit("rejoin", {"room": self.name}, room=self.name)
-        await lobby.count(self.name, 0)
+        await lobby.count(self)
+
+    async def stopped(self, reason: ExitReason) -> None:
+        lobby.forget(self)
 
     async def receive(self, message: Enter | Say | Type | Leave) -> object:
         if isinstance(message, Enter):
@@ -143,7 +147,7 @@ class Room(Actor[Enter | Say | Type | Leave]):
                 await self.publish("left", nick)
         if new.nick not in before:
             await self.publish("joined", new.nick)
-        await lobby.count(self.name, len(self.members))
+        await lobby.count(self)
         return {
             "room": self.name,
             "nick": new.nick,
@@ -155,7 +159,7 @@ class Room(Actor[Enter | Say | Type | Leave]):
     async def remove(self, member: Enter) -> None:
         del self.members[member.client.sid]
         await member.client.leave(self.name)
-        await lobby.count(self.name, len(self.members))
+        await lobby.count(self)
 
     async def publish(self, kind: str, nick: str, text: str = "") -> None:
         line: dict[str, object] = {"room": self.name, "id": next(self.numbers)}
@@ -172,47 +176,39 @@ class Lobby:
     """Which rooms there are, and how many are in each."""
 
     def __init__(self) -> None:
-        self._supervisor = DynamicSupervisor()
-        self._running: ActorRef[Any] | None = None
-        self._rooms: dict[str, RoomRef] = {}
-        self._counts: dict[str, int] = {}
-        # Starting waits: without the lock, two who open one room would make two.
-        self._opening = anyio.Lock()
+        self.supervisor = DynamicSupervisor(max_children=MAX_ROOMS)
+        self._open: dict[str, tuple[RoomRef, int]] = {}
 
-    async def open(self, name: str) -> RoomRef | None:
-        """The room called *name*, made if need be; None if there are too many."""
-        async with self._opening:
-            if self._running is None or not self._running.alive:
-                # Rooms that keep crashing end their supervisor, and nothing else.
-                self._running = await adapter.system.spawn(
-                    lambda: self._supervisor,
-                    name="chat-rooms",
-                    restart=Restart.PERMANENT,
-                )
-            room = self._rooms.pop(name, None)
-            if room is None or not room.alive:
-                if len(self._rooms) >= MAX_ROOMS and not await self._forget_one():
-                    return None
-                # From a factory: a room that crashes comes back with a fresh state.
-                spec = ChildSpec(name, partial(Room, name), Restart.TRANSIENT)
-                room = await self._supervisor.start_child(spec)
-            # At the end: the room asked for just now is the last to be forgotten.
-            self._rooms[name] = room
-            return room
+    async def open(self, name: str) -> RoomRef:
+        """The room called *name*, started if need be."""
+        # A factory: a room that crashes comes back with a fresh state.
+        spec = ChildSpec(name, partial(Room, name), Restart.TRANSIENT)
+        while True:
+            try:
+                return await self.supervisor.start_child(spec)
+            except ChildExists as found:
+                if found.ref is not None:  # it never is, below a dynamic supervisor
+                    return found.ref
+            except TooManyChildren:
+                await self._close_one()
 
-    async def _forget_one(self) -> bool:
-        empty = next((name for name in self._rooms if not self._counts[name]), None)
-        if empty is not None:
-            await self._supervisor.stop_child(self._rooms.pop(empty))
-            del self._counts[empty]
-        return empty is not None
+    async def _close_one(self) -> None:
+        empty = next((name for name, (_, n) in self._open.items() if n == 0), None)
+        if empty is None:
+            raise EventError("too_many_rooms", "there are too many rooms; join one")
+        room, _ = self._open.pop(empty)
+        await self.supervisor.stop_child(room)
 
-    async def count(self, name: str, members: int) -> None:
-        self._counts[name] = members
+    async def count(self, room: Room) -> None:
+        """Note how many are in *room*, and show everybody."""
+        self._open[room.name] = room.context.ref, len(room.members)
         await adapter.broadcast("rooms", self.view())
 
+    def forget(self, room: Room) -> None:
+        self._open.pop(room.name, None)
+
     def view(self) -> list[dict[str, object]]:
-        return [{"name": name, "members": n} for name, n in self._counts.items()]
+        return [{"name": name, "members": n} for name, (_, n) in self._open.items()]
 
 
 lobby = Lobby()
@@ -245,21 +241,20 @@ async def join(event: str, client: Client, data: object) -> dict[str, object]:
     if not re.fullmatch(r"[\w-]+", name):
         raise EventError("bad_room", f"a room is 1 to {MAX_NAME} letters or digits")
     room = await lobby.open(name)
-    if room is None:
-        raise EventError("too_many_rooms", "there are too many rooms; join one of them")
     # Noted before asking: a client that vanishes meanwhile may be in the room,
     # and `bye` must know where to look.
     rooms = rooms_of(client)
     rooms.append(room)
-    view = await room.ask(Enter(client, nick, text_of(data, "key", 64)))
+    try:
+        view = await room.ask(Enter(client, nick, text_of(data, "key", 64)))
+    except ActorNotAlive:
+        view = "the room was just closed; try again"
     if isinstance(view, str):
         rooms.pop()
         raise EventError("refused", view)
     # One room at a time; the old one is left only now that the new one let us in.
-    for other in rooms[:-1]:
-        if other is not room:
-            await other.send(Leave(client.sid))
-    del rooms[:-1]
+    await leave(client, [other for other in rooms if other is not room])
+    rooms[:] = [room]
     return view
 
 
@@ -268,8 +263,11 @@ async def say(event: str, client: Client, data: object) -> None:
     text = text_of(data, "text", MAX_TEXT)
     if not text:
         raise EventError("bad_line", f"a line is 1 to {MAX_TEXT} characters")
-    rooms = rooms_of(client)
-    if not rooms or not await rooms[-1].ask(Say(client.sid, text)):
+    said = False
+    with suppress(ActorNotAlive):  # gone with its supervisor: the page rejoins
+        for room in rooms_of(client):
+            said = await room.ask(Say(client.sid, text))
+    if not said:
         raise EventError("not_joined", "you are in no room")
 
 
@@ -286,10 +284,13 @@ async def ping(event: str, client: Client, data: object) -> None:
 
 @adapter.on_disconnect()
 async def bye(event: str, client: Client, data: object) -> None:
-    for room in rooms_of(client):
-        # `send` waits while the mailbox is full: this one must not get lost. When
-        # everything stops, the rooms may be gone first.
+    await leave(client, rooms_of(client))
+
+
+async def leave(client: Client, rooms: list[RoomRef]) -> None:
+    for room in rooms:
         with suppress(ActorNotAlive):
+            # Not told but sent, which waits while a mailbox is full: it must arrive.
             await room.send(Leave(client.sid))
 
 
@@ -300,8 +301,20 @@ POLICY = (
 )
 
 
+async def send_when_open(send: Any, message: Any) -> None:
+    """Pass on what the adapter tells the server of its start; with it start ours."""
+    if message["type"] == "lifespan.startup.complete":
+        # Rooms that keep crashing end their supervisor, and nothing else.
+        await adapter.system.spawn(
+            lambda: lobby.supervisor, name="chat", restart=Restart.PERMANENT
+        )
+    await send(message)
+
+
 async def app(scope: Any, receive: Any, send: Any) -> None:
     """WebSockets and lifespan are the adapter's; the page is ours."""
+    if scope["type"] == "lifespan":
+        send = partial(send_when_open, send)
     if await adapter(scope, receive, send):
         return
     if scope["type"] == "websocket":

@@ -62,13 +62,15 @@ class ChildDeclined(SupervisorError):
 class SupervisionFailed(SupervisorError):
     """The root of a system gave up, and the system has ended.
 
-    The failure that was one too many is ``__cause__``.
+    The exception behind the failure that was one too many is ``__cause__``; there
+    is none behind a kill or a normal exit.
 
     Attributes:
         path: The actor whose failure it was.
     """
 
     def __init__(self, path: str, cause: BaseException | None) -> None:
-        super().__init__(f"{path} failed more often than is allowed: {cause!r}")
+        what = "" if cause is None else f": {cause!r}"
+        super().__init__(f"{path} failed more often than is allowed{what}")
         self.path = path
         self.__cause__ = cause

@@ -191,9 +191,9 @@ class Family(Keeper[FamilyMessage]):
         """Whether *child* would be started again after *reason*."""
         return (
             self._open
+            and restarts(child.spec.restart, reason)
             # One that declines is not needed: no failure, whatever its type.
             and not isinstance(reason, Declined)
-            and restarts(child.spec.restart, reason)
             # The system ends, and the one who ended it must not come back.
             and self.context.runtime.fatal_error is None
         )

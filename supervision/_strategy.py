@@ -1,7 +1,7 @@
 """Strategy: who goes down, who comes back.
 
-Pure.  The restart rule is a table of two columns, and the one difference from
-OTP's is in `is_abnormal`: a child supervisor that gave up has failed.
+Pure.  The one difference from OTP's rules is in `is_abnormal`: a child supervisor
+that gave up has failed.
 """
 
 from __future__ import annotations
@@ -35,17 +35,20 @@ class AutoShutdown(enum.Enum):
     ALL_SIGNIFICANT = "all_significant"
 
 
-#          (after a normal exit, after a failure)
-_RESTARTS = {
-    Restart.PERMANENT: (True, True),
-    Restart.TRANSIENT: (False, True),
-    Restart.TEMPORARY: (False, False),
-}
-
-
 def restarts(restart: Restart, reason: ExitReason) -> bool:
-    """Whether a child of that kind is started again after *reason*."""
-    return _RESTARTS[restart][is_abnormal(reason)]
+    """Whether a child of that kind is started again after *reason*.
+
+    =========  ==================  ===============
+    child      after a normal end  after a failure
+    =========  ==================  ===============
+    permanent  yes                 yes
+    transient  no                  yes
+    temporary  no                  no
+    =========  ==================  ===============
+    """
+    if restart is Restart.TRANSIENT:
+        return is_abnormal(reason)
+    return restart is Restart.PERMANENT
 
 
 def affected(strategy: Strategy, children: Sequence[T], failed: T) -> Sequence[T]:

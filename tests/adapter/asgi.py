@@ -8,7 +8,7 @@ holds a few events and then pushes back.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 import anyio
@@ -23,8 +23,8 @@ MAX_EVENTS = 10
 class Asgi:
     """One WebSocket as a server keeps it; it is its own peer.
 
-    ``scope``, ``receive`` and ``send`` are what an app is given; the rest has the
-    names of `greenroom.testing.MemoryPeer`.
+    ``scope``, ``app_receive`` and ``app_send`` are what an app is given; the rest
+    has the names of `greenroom.testing.MemoryPeer`.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Asgi:
         self.accepted = False
         self.refused: int | None = None
         # All that the app has sent, oldest first.
-        self.sent: list[dict[str, Any]] = []
+        self.sent: list[MutableMapping[str, Any]] = []
         self._inbound: deque[dict[str, Any]] = deque()
         self._outbound: deque[Frame] = deque()
         self._closed: TransportClosed | None = None
@@ -61,13 +61,13 @@ class Asgi:
 
     # -- what the app calls ------------------------------------------------
 
-    async def receive(self) -> dict[str, Any]:
+    async def app_receive(self) -> dict[str, Any]:
         while not self._inbound:
             await self._changed.wait()
         self._notify()
         return self._inbound.popleft()
 
-    async def send(self, message: dict[str, Any]) -> None:
+    async def app_send(self, message: MutableMapping[str, Any]) -> None:
         if self._left:
             self.void += 1
             if self.error is not None:
@@ -84,10 +84,10 @@ class Asgi:
         finally:
             self.sending -= 1
         self.sent.append(message)
-        await self._act_on(message)
+        self._act_on(message)
         self._notify()
 
-    async def _act_on(self, message: dict[str, Any]) -> None:
+    def _act_on(self, message: MutableMapping[str, Any]) -> None:
         match message["type"]:
             case "websocket.accept":
                 self.accepted = True
@@ -117,7 +117,7 @@ class Asgi:
         if self.refused is not None:
             raise Refused(self.refused)
 
-    async def send_frame(self, frame: Frame) -> None:
+    async def send(self, frame: Frame) -> None:
         await checkpoint()
         while len(self._inbound) >= self.max_events:
             await self._changed.wait()
@@ -127,7 +127,7 @@ class Asgi:
         else:
             self._put({"type": "websocket.receive", "bytes": frame})
 
-    async def receive_frame(self) -> Frame:
+    async def receive(self) -> Frame:
         while not self._outbound:
             if self._closed is not None:
                 self._leave(1000)
@@ -173,25 +173,36 @@ class Asgi:
         changed.set()
 
 
-async def lifespan(
-    app: Callable[..., Any],
-    *,
-    until: anyio.Event,
-    sent: list[dict[str, Any]],
-) -> None:
-    """Run the lifespan of *app*: start it, stop it when *until* is set."""
-    started = False
+class Lifespan:
+    """The lifespan of an app, as a server sees it through."""
 
-    async def receive() -> dict[str, Any]:
-        nonlocal started
-        if started:
-            await until.wait()
-            return {"type": "lifespan.shutdown"}
-        started = True
-        return {"type": "lifespan.startup"}
+    def __init__(self) -> None:
+        self.sent: list[MutableMapping[str, Any]] = []
+        self.answer: bool | None = None
+        self._messages: deque[str] = deque(["lifespan.startup"])
+        self._changed = anyio.Event()
 
-    async def send(message: dict[str, Any]) -> None:
+    async def run(self, app: Callable[..., Awaitable[bool]]) -> None:
+        self.answer = await app({"type": "lifespan"}, self._receive, self._send)
+
+    async def started(self) -> None:
+        while not self.sent:
+            await self._changed.wait()
+
+    def stop(self) -> None:
+        self._messages.append("lifespan.shutdown")
+        self._notify()
+
+    async def _receive(self) -> dict[str, Any]:
+        while not self._messages:
+            await self._changed.wait()
+        return {"type": self._messages.popleft()}
+
+    async def _send(self, message: MutableMapping[str, Any]) -> None:
         await checkpoint()
-        sent.append(message)
+        self.sent.append(message)
+        self._notify()
 
-    await app({"type": "lifespan"}, receive, send)
+    def _notify(self) -> None:
+        changed, self._changed = self._changed, anyio.Event()
+        changed.set()

@@ -50,6 +50,9 @@ def chromium(*, width: int = 1280, height: int = 800) -> Generator[Chrome]:
         # Naming the driver keeps selenium from looking for one on the network.
         driver = Chrome(options=options, service=Service(CHROMEDRIVER))
         try:
+            # A page that does not come fails the test, and not the whole run.
+            driver.set_page_load_timeout(WAIT_SECONDS)
+            driver.set_script_timeout(WAIT_SECONDS)
             yield driver
         finally:
             driver.quit()

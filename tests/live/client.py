@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import socket
@@ -108,13 +109,12 @@ class Peer:
 
     async def wait_closed(self) -> tuple[int, str]:
         """The server's close code and reason; what comes before is skipped."""
-        with trio.fail_after(WAIT_SECONDS):
-            try:
-                while True:
-                    await self._websocket.get_message()
-            except ConnectionClosed as closed:
-                assert closed.reason is not None
-                return closed.reason.code, closed.reason.reason or ""
+        with trio.fail_after(WAIT_SECONDS), contextlib.suppress(ConnectionClosed):
+            while True:
+                await self._websocket.get_message()
+        how = self._websocket.closed
+        assert how is not None
+        return how.code, how.reason or ""
 
     async def ping(self) -> None:
         """Return when the server has answered a ping."""
@@ -229,7 +229,7 @@ async def eventually(what: str, condition: Callable[[], Awaitable[object]]) -> N
         AssertionError: It did not within `WAIT_SECONDS`.
     """
     with trio.move_on_after(WAIT_SECONDS):
-        while not await condition():
+        while not await condition():  # noqa: ASYNC110 - it is another process's
             await trio.sleep(POLL_SECONDS)
         return
     raise AssertionError(f"waited {WAIT_SECONDS} s in vain for {what}")

@@ -176,7 +176,8 @@ async def test_a_handler_given_the_wrong_data_fails_alone(
 ) -> None:
     async with crowd(server) as clients:
         peer = await clients.welcome()
-        for room in (None, "", 1, [], {"room": 1}, "~" + "x" * 24):
+        rooms: list[object] = [None, "", 1, [], {"room": 1}, "~" + "x" * 24]
+        for room in rooms:
             with pytest.raises(Refused, match="internal_error"):
                 await peer.ask("join", room)
 

@@ -47,6 +47,7 @@ def new_tab(driver: Chrome) -> Iterator[Callable[[], ChatTab]]:
 def server(worker: str) -> Iterator[HypercornServer]:
     with hypercorn_server(CHAT, worker) as server:
         yield server
+        server.check_log()
 
 
 @pytest.fixture

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from typing import Any, cast
 
 import pytest
 import trio
@@ -112,9 +114,10 @@ async def test_who_gets_what(
             for name in room:
                 await peers[name].ask("join", room)
 
-        def sids(value: object) -> object:
+        def sids(value: Any) -> Any:
+            """*value* with sids in place of the clients' names."""
             if isinstance(value, list):
-                return [sids(each) for each in value]
+                return [sids(each) for each in cast("list[object]", value)]
             return peers[value].sid if value in list("abcd") else value
 
         wanted = {key: sids(value) for key, value in how.items()}
@@ -222,7 +225,8 @@ async def test_a_client_that_answers_with_an_error_fails_the_call(
         peer, other = await clients.welcome(), await clients.welcome()
         await peer.emit("call", {"to": other.sid, "timeout": 20}, id=1000)
         id = (await other.receive())["id"]
-        await other.send('{"ack":%d,"error":{"code":"no","message":""}}' % id)
+        error = {"code": "no", "message": ""}
+        await other.send(json.dumps({"ack": id, "error": error}))
 
         assert await peer.receive() == {"ack": 1000, "data": "AckFailed"}
 

@@ -92,7 +92,8 @@ async def test_a_streaming_handler_waits_for_its_reader(
         await reader.emit("stream", {"count": count, "pad": PAD})
 
         async def outbox_is_full() -> bool:
-            return bool((await witness.ask("statistics"))["outbound"]["pending"] >= OUTBOX)
+            statistics = await witness.ask("statistics")
+            return bool(statistics["outbound"]["pending"] >= OUTBOX)
 
         await eventually("a full outbox", outbox_is_full)
         assert await witness.ask("produced", reader.sid) < 2 * OUTBOX

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Generator
-from contextlib import AbstractContextManager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import AbstractContextManager, asynccontextmanager
 from typing import Any, Literal, TypeAlias
 
+import anyio
 import pytest
 
 from greenroom import ActorAdapter
 
+from ..adapter.asgi import Lifespan
 from . import nest
 
 with warnings.catch_warnings():
@@ -61,3 +63,24 @@ def nestipy_app(
     app = nest.create(module, http=http)
     app.use_io_adapter(adapter)
     return app
+
+
+@asynccontextmanager
+async def served(app: Callable[..., Awaitable[Any]]) -> AsyncGenerator[Lifespan]:
+    """Have *app* started, and shut down at the end."""
+    lifespan = Lifespan()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(lifespan.run, app)
+        await lifespan.started()
+        yield lifespan
+        lifespan.stop()
+
+
+def frame(event: str, data: Any = None, namespace: str = "/") -> dict[str, Any]:
+    """An event of the JSON envelope."""
+    return {"event": event, "data": data, "namespace": namespace}
+
+
+def receive(session: Any, count: int) -> list[Any]:
+    """The next frames of a socket of the TestClient."""
+    return [session.receive_json() for _ in range(count)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Annotated, Any, Protocol, TypeAlias, TypeVar
 
 T = TypeVar("T")
 
@@ -38,6 +38,12 @@ SuccessEvent: Marks = _websocket.SuccessEvent
 FastApiAdapter: Callable[[], Any] = import_module(
     "nestipy.core.adapter.fastapi_adapter"
 ).FastApiAdapter
+
+# How a method says what it wants to be given.
+Socket: TypeAlias = Annotated[Any, _ioc.WebSocketClient()]
+Data: TypeAlias = Annotated[Any, _ioc.SocketData()]
+
+request_contexts: Any = _ioc.RequestContextContainer.get_instance()
 
 
 class App(Protocol):

@@ -12,9 +12,10 @@ from nestipy.websocket import IoAdapter
 
 from greenroom import Actor, ActorAdapter, Client, ExitReason, NotRunning
 from greenroom.adapter._nestipy import BackgroundJobs
+from greenroom.testing import connect
 
-from .asgi import server
-from .conftest import Serve, nestipy_app
+from ..adapter.asgi import Lifespan
+from .conftest import Serve, nestipy_app, served
 from .nest import (
     Controller,
     FastApiAdapter,
@@ -122,17 +123,21 @@ async def test_the_end_is_in_order(anyio_backend: object) -> None:
 
     app.on_startup(start_actor)
 
-    async with server(app) as serving:
-        lifespan = await serving.start()
-        client = await serving.connect()
-        lifespan.tell("lifespan.shutdown")
-        await lifespan.wait_for("lifespan.shutdown.complete")
-        # Servers cancel what is not done by now.
-        with pytest.raises(NotRunning):
-            adapter.system  # noqa: B018 - asked for the exception
-        await lifespan.ended.wait()
-        assert client.sent[-1]["code"] == 1001
-    assert order == ["client 1001", "actor", "service"]
+    async def watched(scope: Any, receive: Any, send: Any) -> Any:
+        async def watch(message: Any) -> None:
+            if message["type"] == "lifespan.shutdown.complete":
+                # Servers cancel what is not done by now.
+                with pytest.raises(NotRunning):
+                    adapter.system  # noqa: B018 - asked for the exception
+                order.append("complete")
+            await send(message)
+
+        return await app(scope, receive, watch)
+
+    async with served(watched) as lifespan, connect(adapter) as client:
+        lifespan.stop()
+        assert await client.wait_closed() == 1001
+    assert order == ["client 1001", "actor", "service", "complete"]
 
 
 @pytest.mark.anyio
@@ -145,10 +150,27 @@ async def test_a_start_that_fails_says_so(anyio_backend: object) -> None:
 
     app.on_startup(fail)
     with pytest.RaisesGroup(pytest.RaisesExc(LookupError, match="no database")):
-        async with server(app) as serving:
-            lifespan = serving.open({"type": "lifespan", "state": {}})
-            lifespan.tell("lifespan.startup")
-            await lifespan.wait_for("lifespan.startup.failed")
+        async with served(app) as lifespan:
+            assert lifespan.sent[0]["type"] == "lifespan.startup.failed"
+            await anyio.sleep_forever()
+    with pytest.raises(NotRunning):
+        adapter.system  # noqa: B018 - asked for the exception
+
+
+@pytest.mark.anyio
+async def test_an_end_that_fails_says_so(anyio_backend: object) -> None:
+    adapter = ActorAdapter()
+
+    @Injectable()
+    class Service(OnModuleDestroy):
+        async def on_module_destroy(self) -> None:
+            raise LookupError("no database")
+
+    lifespan = Lifespan()
+    lifespan.stop()
+    with pytest.raises(LookupError, match="no database"):
+        await lifespan.run(nestipy_app(adapter, Service))
+    assert lifespan.sent[-1]["type"] == "lifespan.shutdown.failed"
     with pytest.raises(NotRunning):
         adapter.system  # noqa: B018 - asked for the exception
 
@@ -163,10 +185,9 @@ async def test_an_app_that_knows_no_lifespan_ends_without_a_word(
     http = FastApiAdapter()
     http.get_instance = lambda: silent
     app = nestipy_app(ActorAdapter(), http=http)
-    async with server(app) as serving:
-        lifespan = serving.open({"type": "lifespan", "state": {}})
-        await lifespan.ended.wait()
-        assert lifespan.sent == []
+    lifespan = Lifespan()
+    await lifespan.run(app)
+    assert lifespan.sent == []
 
 
 @pytest.mark.anyio
@@ -177,11 +198,14 @@ async def test_where_nestipy_is_not_the_host_the_lifespan_is_the_adapters(
     adapter = ActorAdapter()
     if other_app:
         await nestipy_app(ActorAdapter()).ready()
-    async with server(adapter) as serving:
-        lifespan = await serving.start()
-        adapter.system.children()
-        lifespan.tell("lifespan.shutdown")
-        await lifespan.wait_for("lifespan.shutdown.complete")
+    lifespan = Lifespan()
+    lifespan.stop()
+    await lifespan.run(adapter)
+    assert lifespan.answer is True
+    assert [message["type"] for message in lifespan.sent] == [
+        "lifespan.startup.complete",
+        "lifespan.shutdown.complete",
+    ]
 
 
 @pytest.mark.anyio
@@ -197,12 +221,8 @@ async def test_run_from_outside_it_serves_gateways_all_the_same(
     adapter = ActorAdapter()
     app = nestipy_app(adapter, Root)
     await app.ready()
-    async with adapter.running(), server(app) as serving:
-        client = await serving.connect()
-        client.tell("websocket.receive", text='{"event": "echo"}')
-        answer = await client.wait_for("websocket.send")
-        client.tell("websocket.disconnect", code=1000)
-    assert answer["text"] == '{"event":"echo","data":"echo","namespace":"/"}'
+    async with adapter.running(), connect(adapter) as client:
+        assert await client.call("echo") == "echo"
 
 
 def test_gateways_of_an_unknown_nestipy_are_refused_by_name() -> None:
@@ -272,8 +292,7 @@ async def test_on_trio_background_tasks_that_are_left_do_not_hold_the_end(
 ) -> None:
     monkeypatch.setattr(BackgroundJobs, "stop_grace", 0.0)
     app = nestipy_app(ActorAdapter())
-    async with server(app) as serving:
-        lifespan = await serving.start()
+    async with served(app):
         jobs: Any = await app.get(BackgroundTasks)
         running = anyio.Event()
 
@@ -284,7 +303,6 @@ async def test_on_trio_background_tasks_that_are_left_do_not_hold_the_end(
         ids = [jobs.add_task(job) for job in (hang, hang, hang)]
         await running.wait()
         assert jobs.get_status(ids[0])["status"] == TaskStatus.STARTED
-        lifespan.tell("lifespan.shutdown")
     assert {jobs.get_status(id)["status"] for id in ids} == {TaskStatus.CANCELLED}
     assert not jobs.is_running
     # What is added now waits for the next start, as it does on asyncio.

@@ -33,7 +33,7 @@ def get(url: str) -> str:
 
 async def test_gateways_http_and_an_orderly_end(worker: str) -> None:
     # How long hypercorn leaves open connections alone, after SIGTERM.
-    grace = ["--graceful-timeout", "0.5"]
+    grace = ["--graceful-timeout", "1"]
     with hypercorn_server("tests.nestipy.app:app", worker, extra_args=grace) as server:
         async with crowd(server) as clients:
             ann, ben, cid = [await clients.open() for _ in range(3)]

@@ -71,7 +71,7 @@ async def test_a_failing_child_does_not_burn_the_budget_in_no_time() -> None:
         assert now() - began == pytest.approx(0.3)
     # Spread wider than its budget, it goes on for ever.
     spec = worker("a", journal, on_start=fails_again(99))
-    supervisor = Supervisor([spec], rng=Longest(), backoff=Backoff(2.0, 2.0))
+    supervisor = Supervisor([spec], rng=Longest(), backoff=Backoff(3.0, 3.0))
     async with running(supervisor) as top:
         ref = supervisor.child("a")
         assert ref is not None

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias, final
 
 import anyio
 from anyio.abc import TaskGroup
-from orjson import loads
+from orjson import JSONDecodeError, loads
 
 from ..adapter import (
     ActorAdapter,
@@ -301,7 +301,12 @@ class MemoryClient:
             self._notify()
 
     async def _take(self, frame: Frame) -> None:
-        fields: dict[str, Any] = loads(frame)
+        try:
+            fields: dict[str, Any] = loads(frame)
+        except JSONDecodeError:
+            fields = {}
+        if not fields.keys() & {"event", "ack"}:
+            raise ValueError(f"expected an envelope, got {frame!r}; use connect_raw")
         error = fields.get("error")
         failure = None if error is None else EventError(error["code"], error["message"])
         if "ack" in fields:

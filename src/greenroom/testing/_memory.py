@@ -187,12 +187,7 @@ class _Pipe:
     """Frames one way, bounded, with an end."""
 
     def __init__(self, max_frames: int) -> None:
-        limit: object = max_frames
-        if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
-            raise ValueError(
-                f"max_frames must be an int of at least 1, got {max_frames!r}"
-            )
-        self._max_frames = max_frames
+        self._max_frames = _check_max_frames(max_frames)
         self._frames: deque[Frame] = deque()
         self._changed = anyio.Event()
         self.ended: TransportClosed | None = None
@@ -239,3 +234,11 @@ class _Pipe:
     def _notify(self) -> None:
         changed, self._changed = self._changed, anyio.Event()
         changed.set()
+
+
+def _check_max_frames(max_frames: object) -> int:
+    if not isinstance(max_frames, int) or isinstance(max_frames, bool):
+        raise TypeError(f"max_frames must be an int, got {max_frames!r}")
+    if max_frames < 1:
+        raise ValueError(f"max_frames must be at least 1, got {max_frames!r}")
+    return max_frames

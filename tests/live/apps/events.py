@@ -203,7 +203,7 @@ async def hang(event: str, client: Client, data: Any) -> None:
 @adapter.on("linger")
 async def linger(event: str, client: Client, data: Any) -> None:
     """Notice by itself that the client has gone, and tidy up."""
-    while client.connected:
+    while client.connected:  # noqa: ASYNC110 - as users do
         await anyio.sleep(0.01)
     await anyio.sleep(0.01)
     endings[client.sid] = "tidied up"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -12,7 +12,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route, WebSocketRoute
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from greenroom import ActorAdapter, Client
 
@@ -75,7 +75,7 @@ async def post(request: Request) -> PlainTextResponse:
 
 
 @asynccontextmanager
-async def lifespan(starlette: Starlette) -> AsyncIterator[None]:
+async def lifespan(starlette: Starlette) -> AsyncGenerator[None]:
     async with (
         mounted.running(),
         routed.running(),
@@ -89,7 +89,8 @@ starlette = Starlette(
     routes=[
         Route("/", page),
         Route("/say", post, methods=["POST"]),
-        Mount("/live", app=mounted),
+        # It returns whether a scope was its own; Starlette does not ask.
+        Mount("/live", app=cast("ASGIApp", mounted)),
         WebSocketRoute("/routed", routed),
         WebSocketRoute("/routed/{rest:path}", routed),
         Mount("/deep", routes=[Mount("/er", routes=[WebSocketRoute("/below", below)])]),

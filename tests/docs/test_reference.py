@@ -1,0 +1,234 @@
+"""docs/reference.md: up to date, complete, and right about the wire."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+import greenroom
+import greenroom.testing
+from greenroom import ActorAdapter, Client, EventError, Options
+from greenroom.testing import MemoryClient, TransportClosed, connect, connect_raw
+
+DOCS = Path(__file__).parents[2] / "docs"
+REFERENCE = (DOCS / "reference.md").read_text(encoding="utf-8")
+
+
+def builder() -> Any:
+    """docs/build_reference.py, which is a script and in no package."""
+    spec = importlib.util.spec_from_file_location(
+        "build_reference", DOCS / "build_reference.py"
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def table(title: str) -> list[list[str]]:
+    """The rows of the first table below *title*."""
+    section = re.split(rf"^## {title}$", REFERENCE, flags=re.MULTILINE)[1]
+    rows = re.search(r"(?:^\|.*\n)+", section, re.MULTILINE)
+    assert rows is not None
+    return [
+        [cell.strip().strip("`") for cell in row.strip("|").split("|")]
+        for row in rows[0].splitlines()[2:]
+    ]
+
+
+def test_it_is_what_the_docstrings_say() -> None:
+    assert builder().build(REFERENCE) == REFERENCE, (
+        "docs/reference.md is stale: run python docs/build_reference.py"
+    )
+
+
+def test_it_has_every_public_name() -> None:
+    described = set(re.findall(r"^### (\w+)$", REFERENCE, re.MULTILINE))
+
+    assert {*greenroom.__all__, *greenroom.testing.__all__} - described == set()
+
+
+# -- error codes -----------------------------------------------------------
+
+# A frame for every code that is about a frame.
+UNREADABLE: dict[str, str | bytes] = {
+    "binary": b"{}",
+    "too_large": '"' + "x" * 1000 + '"',
+    "too_deep": "[" * 40 + "]" * 40,
+    "malformed": "{",
+    "not_an_object": "[]",
+    "ambiguous": '{"event": "say", "ack": 1}',
+    "bad_event": '{"event": "__say"}',
+    "bad_namespace": '{"event": "say", "namespace": "chat"}',
+    "bad_id": '{"event": "say", "id": "7"}',
+    "bad_ack": '{"ack": "7"}',
+}
+# An event for every code that is about an event.
+FAILING = {
+    "unknown_namespace": ("say", "/nowhere"),
+    "unknown_event": ("nothing", "/"),
+    "not_encodable": ("return an object", "/"),
+    "internal_error": ("raise", "/"),
+}
+
+
+def adapter_with_handlers(**options: Any) -> ActorAdapter:
+    adapter = ActorAdapter(options=Options(max_message_bytes=500, **options))
+
+    @adapter.on("return an object")
+    async def return_an_object(event: str, client: Client, data: object) -> object:
+        return object()
+
+    @adapter.on("raise")
+    async def raise_something(event: str, client: Client, data: object) -> None:
+        raise LookupError("a secret")
+
+    @adapter.on("leave")
+    async def leave(event: str, client: Client, data: Any) -> None:
+        await client.disconnect(*data)
+
+    return adapter
+
+
+def test_every_error_code_of_the_table_is_tried_here() -> None:
+    tried = {*UNREADABLE, "preprocess_failed"}, {*FAILING}
+    rows = table("Error codes")
+
+    assert {code for code, strike, _ in rows if strike == "yes"} == tried[0]
+    assert {code for code, strike, _ in rows if strike == "no"} == tried[1]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("code", UNREADABLE)
+async def test_a_frame_that_cannot_be_read_is_a_strike(code: str) -> None:
+    adapter = adapter_with_handlers()
+    async with adapter.running(), connect(adapter) as client:
+        await client.peer.send(UNREADABLE[code])
+        with pytest.raises(EventError) as raised:
+            await client.receive()
+        assert raised.value.code == code
+        assert adapter.statistics().strikes == 1
+
+
+@pytest.mark.anyio
+async def test_a_payload_that_the_hook_cannot_read_is_a_strike() -> None:
+    def read(payload: str, message: object) -> tuple[str, object]:
+        raise ValueError(payload)
+
+    adapter = ActorAdapter("/ws", read)
+    async with adapter.running(), connect_raw(adapter) as peer:
+        await peer.send("nonsense")
+        assert '"code":"preprocess_failed"' in str(await peer.receive())
+        assert adapter.statistics().strikes == 1
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("code", FAILING)
+async def test_an_event_that_fails_is_no_strike(code: str) -> None:
+    event, namespace = FAILING[code]
+    adapter = adapter_with_handlers()
+    async with adapter.running(), connect(adapter) as client:
+        # In the ack where one is wanted, else by itself.
+        with pytest.raises(EventError) as in_the_ack:
+            await client.call(event, namespace=namespace)
+        assert in_the_ack.value.code == code
+        assert "secret" not in in_the_ack.value.message
+        assert adapter.statistics().strikes == 0
+        if code != "not_encodable":  # nothing is sent where nothing is wanted
+            await client.emit(event, namespace=namespace)
+            with pytest.raises(EventError) as by_itself:
+                await client.receive()
+            assert by_itself.value.code == code
+
+
+# -- close codes -----------------------------------------------------------
+
+Ending = Callable[[ActorAdapter, MemoryClient], Awaitable[object]]
+
+
+async def disconnect(adapter: ActorAdapter, client: MemoryClient) -> None:
+    await client.emit("leave", [])
+
+
+async def drain(adapter: ActorAdapter, client: MemoryClient) -> None:
+    await adapter.drain()
+
+
+async def announce_a_restart(adapter: ActorAdapter, client: MemoryClient) -> None:
+    await adapter.drain(1012, "restarting")
+
+
+async def strike_out(adapter: ActorAdapter, client: MemoryClient) -> None:
+    await client.peer.send("nonsense")
+    await client.peer.send("nonsense")
+
+
+async def read_too_slowly(adapter: ActorAdapter, client: MemoryClient) -> None:
+    client.peer.stall()
+    while client.peer.opened.is_set() and not adapter.statistics().overflows:
+        await adapter.broadcast("news")
+    client.peer.unstall()
+
+
+ENDINGS: list[tuple[Ending, int, str]] = [
+    (disconnect, 1000, ""),
+    (drain, 1001, "going away"),
+    (announce_a_restart, 1012, "restarting"),
+    (strike_out, 1008, "too many unreadable messages"),
+    (read_too_slowly, 1013, "too slow: overflow"),
+]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("end", "code", "reason"), ENDINGS)
+async def test_the_client_is_told_why(end: Ending, code: int, reason: str) -> None:
+    adapter = adapter_with_handlers(max_strikes=1, outbox_messages=4)
+    async with adapter.running(), connect(adapter) as client:
+        await end(adapter, client)
+        assert await client.wait_closed() == code
+        assert client.close_reason == reason
+
+    assert str(code) in {row[0] for row in table("Close codes")}
+
+
+@pytest.mark.anyio
+async def test_without_words_a_rejection_is_1008() -> None:
+    adapter = ActorAdapter()
+
+    @adapter.on_connect()
+    async def reject(event: str, client: Client, data: object) -> None:
+        client.reject()
+
+    async with adapter.running(), connect(adapter) as client:
+        assert await client.wait_closed() == 1008
+
+
+@pytest.mark.anyio
+async def test_a_stalled_client_is_1013_to_the_handler_and_hears_nothing() -> None:
+    adapter = ActorAdapter(options=Options(send_seconds=0.01))
+    gone = anyio.Event()
+    ends: list[tuple[int | None, str]] = []
+
+    @adapter.on_disconnect()
+    async def bye(event: str, client: Client, data: object) -> None:
+        ends.append((client.close_code, client.close_reason))
+        gone.set()
+
+    async with adapter.running(), connect_raw(adapter) as peer:
+        peer.stall()
+        while not ends:
+            await adapter.broadcast("news")
+            with anyio.move_on_after(0.01):
+                await gone.wait()
+        with pytest.raises(TransportClosed) as closed:
+            await peer.receive()
+
+    assert ends == [(1013, "too slow: stalled")]
+    assert closed.value.code == 1006
