@@ -6,6 +6,7 @@ from ._belongings import KILL_GRACE
 from ._capacity import MailboxOptions, MailboxOwner, MailboxStatistics, Overflow
 from ._cell import UNSUPERVISED, Cell, Parent
 from ._dead_letters import DeadLetter, DeadLetters, Undelivered
+from ._directory import Joined, Left, Registered, RegistryEvent, Unregistered
 from ._errors import (
     ActorCrashed,
     ActorError,
@@ -61,7 +62,9 @@ __all__ = [
     "ExitReason",
     "Gate",
     "GaveUp",
+    "Joined",
     "Killed",
+    "Left",
     "Mailbox",
     "MailboxFull",
     "MailboxOptions",
@@ -72,7 +75,9 @@ __all__ = [
     "Normal",
     "Overflow",
     "Parent",
+    "Registered",
     "Registry",
+    "RegistryEvent",
     "Reply",
     "Request",
     "Runtime",
@@ -83,6 +88,7 @@ __all__ = [
     "State",
     "Timer",
     "Undelivered",
+    "Unregistered",
     "error_of",
     "is_abnormal",
     "run_actors",

@@ -10,17 +10,25 @@ mailbox does is that mailbox's policy.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Collection, Hashable, Iterable, Mapping
+import logging
+from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Any, TypeAlias, final
+from typing import Any, TypeAlias, TypeVar, cast, final
 
 from anyio.lowlevel import checkpoint
 
 from ._actor import Actor
+from ._dead_letters import DeadLetter, Undelivered
+from ._directory import Directory, Key, Membership, Name, typed
 from ._errors import ActorNotAlive, NameTaken
+from ._exit import ExitReason
 from ._mailbox import Mailbox
-from ._ref import ActorRef, Body, body_of
+from ._parking import Gate
+from ._ref import ActorRef, body_of
+
+M = TypeVar("M")
+
+_log = logging.getLogger("greenroom.actors")
 
 # How many passes of the event loop a publisher's next message waits for members
 # that are over half full and still getting on.  A writer needs a few passes for
@@ -28,60 +36,41 @@ from ._ref import ActorRef, Body, body_of
 # number of them, and is not waited for again until it does.
 _PATIENCE = 8
 
-_Key: TypeAlias = tuple[type, Hashable]
-_Members: TypeAlias = dict[ActorRef[Any], Mailbox[Any]]
-
-
-def _key(key: Hashable) -> _Key:
-    # 1, 1.0 and True are equal in Python, and three names to a reader.
-    return key.__class__, key
-
 
 @final
 @dataclass(frozen=True, slots=True)
 class _Register:
-    key: _Key
-    ref: ActorRef[Any]
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class _Unregister:
-    key: _Key
+    key: Key
     ref: ActorRef[Any]
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class _Join:
-    group: _Key
+    group: Key
     ref: ActorRef[Any]
     mailbox: Mailbox[Any]
 
 
 @final
 @dataclass(frozen=True, slots=True)
-class _Leave:
-    group: _Key
-    ref: ActorRef[Any]
+class _Drop:
+    """Give up a name or a group; everything, if it does not say what."""
 
-
-@final
-@dataclass(frozen=True, slots=True)
-class _Forget:
     ref: ActorRef[Any]
+    holding: Name | Membership | None
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class _Publish:
-    groups: tuple[_Key, ...]
+    groups: tuple[Key, ...]
     message: object
     skip: Collection[ActorRef[Any]]
 
 
 @final
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Deliver:
     """The message has its room already: see `Mailbox.promise`."""
 
@@ -95,14 +84,11 @@ class _Barrier:
     """Answered when all that was told before has been handled."""
 
 
-_Holding: TypeAlias = _Unregister | _Leave
-_Command: TypeAlias = (
-    _Register | _Holding | _Join | _Forget | _Publish | _Deliver | _Barrier
-)
+_Command: TypeAlias = _Register | _Join | _Drop | _Publish | _Deliver | _Barrier
 
 
 @final
-class Registry(Actor[_Command]):
+class Registry(Directory, Actor[_Command]):
     """Unique keys and groups of actors.
 
     One object is the actor and what others call it by; it works once it has
@@ -110,36 +96,11 @@ class Registry(Actor[_Command]):
     """
 
     def __init__(self) -> None:
-        self._names: dict[_Key, ActorRef[Any]] = {}
-        self._groups: dict[_Key, _Members] = {}
-        # What to undo when an actor ends, in the order in which it was done.
-        self._held: dict[ActorRef[Any], dict[_Holding, None]] = {}
-        # Members that were waited for in vain, until they get on.
-        self._stuck: set[Mailbox[Any]] = set()
-
-    # -- reading: plain look-ups -------------------------------------------
-
-    def whereis(self, key: Hashable) -> ActorRef[Any] | None:
-        """Who holds *key*; None if nobody does."""
-        return self._names.get(_key(key))
-
-    def members(self, group: Hashable) -> tuple[ActorRef[Any], ...]:
-        """Who is in *group*, in the order of joining."""
-        return tuple(self._groups.get(_key(group), ()))
-
-    def is_member(self, group: Hashable, ref: ActorRef[Any]) -> bool:
-        """Whether *ref* is in *group*."""
-        return ref in self._groups.get(_key(group), ())
-
-    def groups_of(self, ref: ActorRef[Any]) -> tuple[Any, ...]:
-        """The groups that *ref* is in, in the order of joining."""
-        held = self._held.get(ref, {})
-        return tuple(change.group[1] for change in held if isinstance(change, _Leave))
-
-    def sizes(self) -> Mapping[Any, int]:
-        """How many members each group has."""
-        sizes = {key[1]: len(members) for key, members in self._groups.items()}
-        return MappingProxyType(sizes)
+        super().__init__()
+        # Promises that are still to be kept, in order.
+        self._owed: dict[_Deliver, None] = {}
+        # Keys that somebody is about to hold.
+        self._spawning: dict[Key, Gate] = {}
 
     # -- changing: messages ------------------------------------------------
 
@@ -152,11 +113,40 @@ class Registry(Actor[_Command]):
             NameTaken: Another actor holds it; ``holder`` says which.
             ActorNotAlive: *ref* has ended.
         """
-        await self._ask(_Register(_key(key), ref))
+        await self._ask(_Register(typed(key), ref))
 
     async def unregister(self, key: Hashable, ref: ActorRef[Any]) -> None:
         """Free *key*, if *ref* holds it."""
-        await self._ask(_Unregister(_key(key), ref))
+        await self._ask(_Drop(ref, Name(typed(key))))
+
+    async def get_or_spawn(
+        self, key: Hashable, spawn: Callable[[], Awaitable[ActorRef[M]]]
+    ) -> ActorRef[M]:
+        """Who holds *key*; if nobody does, what *spawn* returns, registered.
+
+        Of those who call it at a time for the same key one spawns, and the
+        others get the same actor; if that fails, it fails for that one, and the
+        next in line spawns.
+        """
+        full = typed(key)
+        while full in self._spawning:
+            await self._spawning[full].wait()
+        holder = self._names.get(full)
+        if holder is not None:
+            return holder
+        gate = self._spawning[full] = Gate(self.context.runtime.parker)
+        try:
+            ref = await spawn()
+            try:
+                await self.register(key, ref)
+            except NameTaken as taken:
+                # By somebody who went another way; who holds it, is it.
+                ref.stop_nowait()
+                return cast("ActorRef[M]", taken.holder)
+            return ref
+        finally:
+            del self._spawning[full]
+            gate.open()
 
     async def join(
         self,
@@ -168,21 +158,21 @@ class Registry(Actor[_Command]):
         """Put *ref* in *group*; publications go to *mailbox*, by default its own.
 
         When this returns, *ref* is a member, and gets what is published after.
-        Joining twice is fine.
+        Joining twice is fine; the mailbox is that of the last time.
 
         Raises:
             ActorNotAlive: *ref* has ended.
         """
         mailbox = body_of(ref).mailbox if mailbox is None else mailbox
-        await self._ask(_Join(_key(group), ref, mailbox))
+        await self._ask(_Join(typed(group), ref, mailbox))
 
     async def leave(self, group: Hashable, ref: ActorRef[Any]) -> None:
         """Take *ref* out of *group*, if it is in it."""
-        await self._ask(_Leave(_key(group), ref))
+        await self._ask(_Drop(ref, Membership(typed(group))))
 
     async def leave_all(self, ref: ActorRef[Any]) -> None:
         """Take *ref* out of all groups and free its keys, as its end would."""
-        await self._ask(_Forget(ref))
+        await self._ask(_Drop(ref, None))
 
     async def publish(
         self,
@@ -194,9 +184,10 @@ class Registry(Actor[_Command]):
         """Tell *message* to each member of *groups* once.
 
         Waits only for the registry to accept it, and does not yield while it
-        has room.  A member that has ended meanwhile is not missed.
+        has room.  A member that has ended meanwhile is not missed; one that is
+        full and refuses makes a dead letter of it.
         """
-        publish = _Publish(tuple(map(_key, groups)), message, skip)
+        publish = _Publish(tuple(map(typed, groups)), message, skip)
         await self.context.ref.send(publish)
 
     async def deliver(self, mailbox: Mailbox[Any], message: object) -> bool:
@@ -213,6 +204,7 @@ class Registry(Actor[_Command]):
             # Something published may be on its way to the same mailbox.
             later = _Deliver(mailbox, message)
             if own.has_room(later) and mailbox.promise(message):
+                self._owed[later] = None
                 return own.put(later)
             await self._ask(_Barrier())
         sender = mailbox.wait_for_room(message)
@@ -227,92 +219,68 @@ class Registry(Actor[_Command]):
 
     def receive(self, message: _Command) -> object:
         """Carry out one command."""
-        match message:
-            case _Publish():
-                return self._publish(message)
-            case _Deliver(mailbox, content):
-                mailbox.keep_promise(content)
-            case _Register(key, ref):
-                self._register(key, ref)
-            case _Join():
-                self._join(message)
-            case _Unregister() | _Leave():
-                self._undo(message)
-                self._let_go(message)
-            case _Forget(ref):
-                if ref in self._held:
-                    body_of(ref).not_at_end(self._release)
-                    self._release(body_of(ref))
-            case _Barrier():
-                pass
+        try:
+            match message:
+                case _Publish():
+                    return self._publish(message)
+                case _Deliver(mailbox, content):
+                    if self._owed.pop(message, False) is None:
+                        mailbox.keep_promise(content)
+                case _Register(key, ref):
+                    self._name(key, ref)
+                case _Join(group, ref, mailbox):
+                    self._enter(group, ref, mailbox)
+                case _Drop(ref, holding):
+                    if holding is None:
+                        self._drop_all(ref)
+                    else:
+                        self._drop(ref, holding)
+                case _Barrier():
+                    pass
+        except (ActorNotAlive, NameTaken) as refused:
+            # The asker's error, and none of the registry's own.
+            self.context.defer_reply().fail(refused)
         return None
 
-    def _register(self, key: _Key, ref: ActorRef[Any]) -> None:
-        holder = self._names.get(key)
-        if holder is not None and holder is not ref:
-            self.context.defer_reply().fail(NameTaken(key[1], holder))
-        elif self._hold(ref, _Unregister(key, ref)):
-            self._names[key] = ref
+    async def stopped(self, reason: ExitReason) -> None:
+        """Keep what was promised, if no other incarnation will."""
+        self.killed()
 
-    def _join(self, join: _Join) -> None:
-        if self._hold(join.ref, _Leave(join.group, join.ref)):
-            self._groups.setdefault(join.group, {})[join.ref] = join.mailbox
-
-    def _hold(self, ref: ActorRef[Any], holding: _Holding) -> bool:
-        """Write *holding* down; False, and the asker is told, if *ref* has ended."""
-        held = self._held.get(ref)
-        if held is None:
-            if not ref.alive:
-                gone = ActorNotAlive(ref.path, body_of(ref).ending)
-                self.context.defer_reply().fail(gone)
-                return False
-            held = self._held[ref] = {}
-            body_of(ref).at_end(self._release)
-        held[holding] = None
-        return True
-
-    def _let_go(self, holding: _Holding) -> None:
-        held = self._held.get(holding.ref)
-        if held is not None and held.pop(holding, False) is None and not held:
-            del self._held[holding.ref]
-            body_of(holding.ref).not_at_end(self._release)
-
-    def _undo(self, holding: _Holding) -> None:
-        match holding:
-            case _Unregister(key, ref):
-                if self._names.get(key) is ref:
-                    del self._names[key]
-            case _Leave(group, ref):
-                members = self._groups.get(group)
-                if members is not None and ref in members:
-                    self._stuck.discard(members.pop(ref))
-                    if not members:
-                        del self._groups[group]
-
-    def _release(self, body: Body) -> None:
-        """An actor has ended.  Called in its own task, before its Down."""
-        for holding in self._held.pop(body.ref, {}):
-            self._undo(holding)
+    def killed(self) -> None:
+        """Keep what was promised, if no other incarnation will."""
+        if not self.context.ref.alive:
+            owed, self._owed = self._owed, {}
+            # Its room must not stay taken for ever.
+            for deliver in owed:
+                deliver.mailbox.keep_promise(deliver.message)
 
     def _publish(self, publish: _Publish) -> Awaitable[None] | None:
-        message, skip = publish.message, publish.skip
+        message = publish.message
         groups = [self._groups[key] for key in publish.groups if key in self._groups]
         hot: list[Mailbox[Any]] = []
-        seen = set(skip)
+        seen = set(publish.skip)
         for members in groups:
-            # Disconnecting a member changes the group under the loop.
+            # Disconnecting a member may change the group under the loop.
             for ref, mailbox in tuple(members.items()):
                 if seen and ref in seen:
                     continue
-                mailbox.put(message)
-                if mailbox.level:
-                    if mailbox not in self._stuck:
-                        hot.append(mailbox)
-                elif self._stuck:
-                    self._stuck.discard(mailbox)
+                try:
+                    if not mailbox.put(message) and not mailbox.closed:
+                        self._undeliverable(message, ref)
+                except Exception:
+                    # A member's own function, for keys or weights: its trouble
+                    # must not become that of the others.
+                    _log.exception("the mailbox of %s failed", ref.path)
+                if mailbox.level and not mailbox.overtaken:
+                    hot.append(mailbox)
             if len(groups) > 1:
                 seen.update(members)
         return self._let_catch_up(hot) if hot else None
+
+    def _undeliverable(self, message: object, ref: ActorRef[Any]) -> None:
+        self.context.runtime.dead_letters.publish(
+            DeadLetter(message, ref.path, Undelivered.OVERFLOW)
+        )
 
     async def _let_catch_up(self, mailboxes: list[Mailbox[Any]]) -> None:
         """Let members that are over half full handle one message each.
@@ -321,11 +289,15 @@ class Registry(Actor[_Command]):
         healthy member before its reader has had the chance to run.  Bounded by
         passes of the loop, not by what a member does.
         """
-        before = [mailbox.handled for mailbox in mailboxes]
+        behind = [(mailbox, mailbox.handled) for mailbox in mailboxes]
         for _ in range(_PATIENCE):
             await checkpoint()
-            pairs = zip(mailboxes, before, strict=True)
-            if all(mailbox.handled > count for mailbox, count in pairs):
+            behind = [
+                (mailbox, count)
+                for mailbox, count in behind
+                if mailbox.handled == count and not mailbox.closed
+            ]
+            if not behind:
                 return
-        pairs = zip(mailboxes, before, strict=True)
-        self._stuck.update(box for box, count in pairs if box.handled == count)
+        for mailbox, _ in behind:
+            mailbox.overtaken = True

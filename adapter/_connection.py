@@ -209,7 +209,7 @@ class Connection(Actor[Inbound]):
         if self.gone.opened:
             return
         if self._patience is not None:
-            self._patience.done = True
+            self._patience.settle()
         if self.is_set_up:
             self.writer.abandon()
             if not self.writer.ended.opened:
@@ -489,7 +489,7 @@ class Connection(Actor[Inbound]):
     def _limit(self, seconds: float) -> None:
         """What comes now takes so long at most, and a little."""
         if self._patience is not None:
-            self._patience.done = True
+            self._patience.settle()
         runtime = self.context.runtime
         self._patience = _Patience(self, runtime.now() + seconds + KILL_GRACE)
         runtime.deadlines.add(self._patience)
@@ -509,14 +509,23 @@ class _Patience:
     __slots__ = ("_connection", "deadline", "done")
 
     def __init__(self, connection: Connection, deadline: float) -> None:
-        self._connection = connection
+        # None once it is settled: an entry that nobody needs stays with the
+        # deadlines for a while, and must not keep the connection in memory.
+        self._connection: Connection | None = connection
         self.deadline = deadline
         self.done = False
 
+    def settle(self) -> None:
+        """It is not needed any more."""
+        self.done = True
+        self._connection = None
+
     def expire(self) -> None:
         """See `Deadlines`."""
-        self.done = True
-        self._connection.out_of_patience()
+        connection = self._connection
+        assert connection is not None
+        self.settle()
+        connection.out_of_patience()
 
 
 async def settled(registry: Registry) -> None:

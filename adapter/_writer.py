@@ -198,7 +198,7 @@ class Writer:
         finally:
             self._sending_since = None
             if self._watch is not None:
-                self._watch.done = True
+                self._watch.settle()
             if self.outbox.current is not NOTHING:
                 self._bury(self.outbox.lose(), Undelivered.CANCELLED)
             self.abandon()
@@ -287,11 +287,19 @@ class _SendWatch:
     __slots__ = ("_writer", "deadline", "done")
 
     def __init__(self, writer: Writer, deadline: float) -> None:
-        self._writer = writer
+        # None once it is settled, so as not to keep the writer in memory.
+        self._writer: Writer | None = writer
         self.deadline = deadline
         self.done = False
 
+    def settle(self) -> None:
+        """It is not needed any more."""
+        self.done = True
+        self._writer = None
+
     def expire(self) -> None:
         """See `Deadlines`."""
-        self.done = True
-        self._writer.watch_over()
+        writer = self._writer
+        assert writer is not None
+        self.settle()
+        writer.watch_over()

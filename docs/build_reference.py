@@ -24,6 +24,7 @@ from typing import Any
 import greenroom
 
 PAGE = Path(__file__).with_name("reference.md")
+FLOORS = "actors", "supervision", "adapter", "testing"
 SECTIONS = "Args", "Attributes", "Raises", "Returns", "Yields"
 WIDTH = 80
 
@@ -45,15 +46,14 @@ NOT_MADE = {
     "Timer",
 }
 # Public by name because another file calls them, and of no use to anybody else.
+# Those that take what is private are left out anyhow.
 HIDDEN = {
     "ActorSystem": {"restarts", "child_exited"},
     "Backoff": {"delay", "stable_seconds"},
     "DeadLetters": {"publish"},
-    "DynamicSupervisor": {"would_restart", "exited", "backoff_over"},
     "Flow": {"plus"},
     "MemoryClient": {"read"},
     "Monitor": {"deliver"},
-    "Supervisor": {"would_restart", "exited", "backoff_over"},
     "Timer": {"expire"},
 }
 
@@ -153,11 +153,14 @@ def of_class(name: str, kind: Any) -> Iterator[str]:
             getter: Any = value.fget
             type_of = plain(inspect.signature(getter).return_annotation)
             said = one_line(inspect.getdoc(value) or "")
+            said = re.sub(r"\bRaises: (\w+):", r"Raises `\1`:", said)
             items.append(f"`{member}: {type_of}`: {said}")
         else:
             methods += [f"#### {name}.{member}", fence(signed(member, value))]
             methods.append(doc_of(value))
     if items:
+        # Under a label, or it would become part of the list before it.
+        yield "Properties:" if known else "Attributes:"
         yield "\n".join(f"- {each}" for each in items)
     yield from methods
 
@@ -168,8 +171,9 @@ def of_rest(name: str, value: Any) -> Iterator[str]:
         yield fence(signed(name, value))
         yield doc_of(value)
         return
-    for package in (greenroom.actors, greenroom.supervision, greenroom.adapter):
-        for file in sorted(Path(str(package.__file__)).parent.glob("_*.py")):
+    for floor in FLOORS:
+        package = Path(str(import_module(f"greenroom.{floor}").__file__)).parent
+        for file in sorted(package.glob("_*.py")):
             below = dict(with_strings_below(file.read_text("utf-8")))
             if name in below:
                 yield below[name]
@@ -190,9 +194,25 @@ def members_of(name: str, kind: type) -> Iterator[tuple[str, Any]]:
     for owner in ours_of(kind):
         members |= vars(owner)
     for member, value in members.items():
-        is_one = isinstance(value, property) or inspect.isfunction(value)
-        if is_one and member not in hidden and not member.startswith("_"):
+        if member in hidden or member.startswith("_"):
+            continue
+        if isinstance(value, property) or (
+            inspect.isfunction(value) and not takes_what_is_private(value)
+        ):
             yield member, value
+
+
+def takes_what_is_private(function: Any) -> bool:
+    """Whether a parameter is of a type of ours that has no public name."""
+    floors = (import_module(f"greenroom.{floor}") for floor in FLOORS)
+    public = {name for floor in floors for name in floor.__all__}
+    parameters = inspect.signature(function).parameters.values()
+    annotations = " ".join(str(parameter.annotation) for parameter in parameters)
+    for name in set(re.findall(r"\w+", annotations)) - public:
+        kind = function.__globals__.get(name)
+        if inspect.isclass(kind) and kind.__module__.startswith("greenroom"):
+            return True
+    return False
 
 
 def is_an_actor(kind: type) -> bool:

@@ -83,7 +83,16 @@ class Leave:
     sid: str
 
 
-class Room(Actor[Enter | Say | Type | Leave]):
+@dataclass(frozen=True, slots=True)
+class Recount:
+    """A room to itself: show everybody how many are in which room."""
+
+
+RoomMessage = Enter | Say | Type | Leave | Recount
+RoomRef = ActorRef[RoomMessage]
+
+
+class Room(Actor[RoomMessage]):
     """One room: its members, and the last lines said in it."""
 
     def __init__(self, name: str) -> None:
@@ -93,29 +102,33 @@ class Room(Actor[Enter | Say | Type | Leave]):
         self.numbers = itertools.count(1)
         self.lines: deque[dict[str, object]] = deque(maxlen=HISTORY)
         self.members: dict[str, Enter] = {}
+        self.recounting = False
 
     async def started(self) -> None:
         # Nobody listens to a new room. After a crash its listeners are all that
         # is left of it: have them introduce themselves again.
         await adapter.emit("rejoin", {"room": self.name}, room=self.name)
-        await lobby.count(self)
+        self.recount()
 
     async def stopped(self, reason: ExitReason) -> None:
         lobby.forget(self)
 
-    async def receive(self, message: Enter | Say | Type | Leave) -> object:
+    async def receive(self, message: RoomMessage) -> object:
         if isinstance(message, Enter):
             return await self.enter(message)
+        if isinstance(message, Recount):
+            self.recounting = False
+            await adapter.broadcast("rooms", lobby.view())
+            return None
         member = self.members.get(message.sid)
         if member is None:
             return False
         if isinstance(message, Say):
             await self.publish("said", member.nick, message.text)
         elif isinstance(message, Type):
+            # Nobody says when it ends: the pages let it expire.
             notice = {"room": self.name, "nick": member.nick}
-            await adapter.emit(
-                "typing", notice, room=self.name, skip_sid=message.sid
-            )  # pages let it expire
+            await adapter.emit("typing", notice, room=self.name, skip_sid=message.sid)
         else:
             await self.remove(member)
             await self.publish("left", member.nick)
@@ -147,7 +160,7 @@ class Room(Actor[Enter | Say | Type | Leave]):
                 await self.publish("left", nick)
         if new.nick not in before:
             await self.publish("joined", new.nick)
-        await lobby.count(self)
+        self.recount()
         return {
             "room": self.name,
             "nick": new.nick,
@@ -159,7 +172,15 @@ class Room(Actor[Enter | Say | Type | Leave]):
     async def remove(self, member: Enter) -> None:
         del self.members[member.client.sid]
         await member.client.leave(self.name)
-        await lobby.count(self)
+        self.recount()
+
+    def recount(self) -> None:
+        lobby.count(self)
+        # Shown a little later, once for all who come and go together: when a
+        # server restarts, everybody comes back within a second.
+        if not self.recounting:
+            self.recounting = True
+            self.context.send_after(0.1, Recount())
 
     async def publish(self, kind: str, nick: str, text: str = "") -> None:
         line: dict[str, object] = {"room": self.name, "id": next(self.numbers)}
@@ -167,9 +188,6 @@ class Room(Actor[Enter | Say | Type | Leave]):
         self.lines.append(line)
         # Returns once the registry has it: no room waits for its slowest browser.
         await adapter.emit("line", line, room=self.name)
-
-
-RoomRef = ActorRef[Enter | Say | Type | Leave]
 
 
 class Lobby:
@@ -187,8 +205,9 @@ class Lobby:
             try:
                 return await self.supervisor.start_child(spec)
             except ChildExists as found:
-                if found.ref is not None:  # it never is, below a dynamic supervisor
-                    return found.ref
+                if found.ref is None:  # not so: what has ended leaves nothing behind
+                    raise
+                return found.ref
             except TooManyChildren:
                 await self._close_one()
 
@@ -199,10 +218,8 @@ class Lobby:
         room, _ = self._open.pop(empty)
         await self.supervisor.stop_child(room)
 
-    async def count(self, room: Room) -> None:
-        """Note how many are in *room*, and show everybody."""
+    def count(self, room: Room) -> None:
         self._open[room.name] = room.context.ref, len(room.members)
-        await adapter.broadcast("rooms", self.view())
 
     def forget(self, room: Room) -> None:
         self._open.pop(room.name, None)
@@ -264,9 +281,9 @@ async def say(event: str, client: Client, data: object) -> None:
     if not text:
         raise EventError("bad_line", f"a line is 1 to {MAX_TEXT} characters")
     said = False
-    with suppress(ActorNotAlive):  # gone with its supervisor: the page rejoins
-        for room in rooms_of(client):
-            said = await room.ask(Say(client.sid, text))
+    for room in rooms_of(client):
+        with suppress(ActorNotAlive):  # gone with its supervisor: the page rejoins
+            said |= await room.ask(Say(client.sid, text))
     if not said:
         raise EventError("not_joined", "you are in no room")
 
@@ -302,9 +319,9 @@ POLICY = (
 
 
 async def send_when_open(send: Any, message: Any) -> None:
-    """Pass on what the adapter tells the server of its start; with it start ours."""
+    """Start the rooms once the adapter runs, before the server takes a client."""
     if message["type"] == "lifespan.startup.complete":
-        # Rooms that keep crashing end their supervisor, and nothing else.
+        # Below a supervisor of their own: rooms that keep crashing end that first.
         await adapter.system.spawn(
             lambda: lobby.supervisor, name="chat", restart=Restart.PERMANENT
         )

@@ -8,10 +8,13 @@ from collections.abc import Generator
 from functools import wraps
 from importlib.util import find_spec
 from inspect import iscoroutinefunction
+from typing import Any
 
 import anyio
 import pytest
 from hypothesis import settings
+
+from greenroom.testing._clock import virtual_backend as virtual
 
 # A busy machine is not a failing example: the timeout of the test will do.
 settings.register_profile("patient", deadline=None)
@@ -30,6 +33,13 @@ BACKENDS: dict[str, dict[str, bool]] = {"asyncio": {"debug": False}, "trio": {}}
 def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]:
     """Run the test on asyncio, then on Trio."""
     return request.param, BACKENDS[request.param]
+
+
+@pytest.fixture(scope="module", params=BACKENDS)
+def virtual_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
+    """Asyncio, then Trio, on virtual time; for a module's own `anyio_backend`."""
+    name, options = virtual(request.param)
+    return name, {**BACKENDS[name], **options}
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -38,7 +38,7 @@ class _Consumer(Actor[object]):
 class _PlainConsumer(_Consumer):
     """With the faster form of ``receive``, which a stream has no equal of."""
 
-    def receive(self, message: object) -> None:  # type: ignore[override]
+    def receive(self, message: object) -> None:  # type: ignore[override]  # plain for async: the point
         if message is _LAST:
             self._finish.arrived()
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import anyio
 
-from greenroom import ActorAdapter, Client, Options
+from greenroom import ActorAdapter, ActorRef, Client, Options
 from greenroom.testing import MemoryClient, MemoryPeer, connect, connect_raw
 
 
@@ -103,6 +103,13 @@ class Chat:
         """A client that speaks in frames."""
         async with connect_raw(self.adapter, max_frames=max_frames) as peer:
             yield peer
+
+    def connections(self) -> list[ActorRef[Any]]:
+        """The refs of all connections that their supervisor knows."""
+        server = self.adapter._server  # pyright: ignore[reportPrivateUsage]  # nothing public tells
+        supervisor = server._supervisor  # pyright: ignore[reportPrivateUsage]  # likewise
+        assert supervisor is not None
+        return [child.ref for child in supervisor.children() if child.ref is not None]
 
     def check(self) -> None:
         """Conservation: nothing is lost without a dead letter."""

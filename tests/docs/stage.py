@@ -55,15 +55,15 @@ class Scope:
 class Stage:
     """A running app, and its latest client."""
 
-    def __init__(self, app: App, tasks: TaskGroup) -> None:
+    def __init__(self, app: App, tasks: TaskGroup, scopes: list[Scope]) -> None:
         self._app = app
         self._tasks = tasks
+        self._scopes = scopes
         self._client: Scope | None = None
-        self.scopes: list[Scope] = []
 
     def open(self, kind: str, **fields: object) -> Scope:
         scope = Scope()
-        self.scopes.append(scope)
+        self._scopes.append(scope)
         self._tasks.start_soon(scope.run, self._app, {"type": kind, **fields})
         return scope
 
@@ -121,9 +121,10 @@ def _meaning(frame: str) -> object:
 @asynccontextmanager
 async def stage(app: App) -> AsyncGenerator[Stage]:
     """Start *app* by its lifespan; see its last client off, and stop it."""
+    scopes: list[Scope] = []
     error: AssertionError | None = None
     async with anyio.create_task_group() as tasks:
-        running = Stage(app, tasks)
+        running = Stage(app, tasks, scopes)
         lifespan = running.open("lifespan", state={})
         lifespan.put("lifespan.startup")
         await lifespan.get("lifespan.startup.complete")
@@ -135,7 +136,7 @@ async def stage(app: App) -> AsyncGenerator[Stage]:
         running.leave()
         lifespan.put("lifespan.shutdown")
         await lifespan.get("lifespan.shutdown.complete")
-    for scope in running.scopes:
+    for scope in scopes:
         scope.close()
     if error is not None:
         raise error

@@ -9,6 +9,7 @@ import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import Enum
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
@@ -17,6 +18,8 @@ from typing import final
 
 import anyio
 import pytest
+
+from greenroom import Overflow, Restart, Strategy, Undelivered
 
 from .stage import App, stage
 
@@ -142,7 +145,9 @@ def anchors(page: Path) -> set[str]:
     return {each.replace(" ", "-") for each in plain}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page", [ROOT / "README.md", *PAGES], ids=lambda page: page.name
+)
 def test_every_link_leads_somewhere(page: Path) -> None:
     targets = re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8"))
     lost: list[str] = []
@@ -163,3 +168,10 @@ def test_every_section_of_how_to_is_in_its_list() -> None:
     listed = re.findall(r"^- \[(.*)\]\(#", page.read_text("utf-8"), re.MULTILINE)
 
     assert listed == [each.title for each in SECTIONS if each.page == page]
+
+
+@pytest.mark.parametrize("kind", [Overflow, Restart, Strategy, Undelivered])
+def test_the_concepts_name_every_policy_and_reason(kind: type[Enum]) -> None:
+    concepts = (ROOT / "docs" / "concepts.md").read_text(encoding="utf-8")
+
+    assert [each.name for each in kind if f"`{each.name}`" not in concepts] == []

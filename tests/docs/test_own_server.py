@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import signal
 import socket
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import pytest
 import trio
-from trio_websocket import ConnectionClosed, open_websocket_url
 
+from ..live.client import crowd
+from ..live.server import HypercornServer
 from .test_docs import SECTIONS
 
 pytestmark = pytest.mark.live
@@ -31,33 +33,38 @@ def free_port() -> int:
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_a_drain_before_the_end_tells_clients_to_come_back(
+def test_it_serves_no_http_and_tells_clients_to_come_back(
     backend: str, tmp_path: Path
 ) -> None:
-    port = free_port()
-    (tmp_path / "program.py").write_text(program(backend, port), "utf-8")
-    with subprocess.Popen(
-        [sys.executable, tmp_path / "program.py"], stderr=subprocess.PIPE, text=True
-    ) as process:
+    port, log_path = free_port(), tmp_path / "log"
+    file = tmp_path / "program.py"
+    file.write_text(program(backend, port), encoding="utf-8")
+    with (
+        log_path.open("wb") as log,
+        subprocess.Popen([sys.executable, file], stderr=log) as process,
+    ):
         try:
-            assert process.stderr is not None
-            assert any("Running on" in line for line in process.stderr)
-            code, reason = trio.run(wait_for_the_goodbye, process, port)
-            assert process.wait(10) == 0
+            server = HypercornServer(process, port, log_path)
+            server.wait_accepting()
+            trio.run(stop_with_a_client_connected, server)
         finally:
             process.kill()
 
-    assert (code, reason) == (1012, "restarting")
+
+def http_status(url: str) -> int:
+    try:
+        with urllib.request.urlopen(url) as answer:
+            status: int = answer.status
+            return status
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code
 
 
-async def wait_for_the_goodbye(
-    process: subprocess.Popen[str], port: int
-) -> tuple[int, str | None]:
-    with trio.fail_after(20):
-        async with open_websocket_url(f"ws://127.0.0.1:{port}/ws") as websocket:
-            process.send_signal(signal.SIGTERM)
-            with pytest.raises(ConnectionClosed) as closed:
-                await websocket.get_message()
-            ended = closed.value.reason
-            assert ended is not None
-            return ended.code, ended.reason
+async def stop_with_a_client_connected(server: HypercornServer) -> None:
+    async with crowd(server) as clients:
+        client = await clients.open()
+        assert await trio.to_thread.run_sync(http_status, server.url) == 500
+        exit_code, _ = await trio.to_thread.run_sync(server.terminate)
+        assert await client.wait_closed() == (1012, "restarting")
+        assert exit_code == 0

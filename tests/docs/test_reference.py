@@ -211,6 +211,21 @@ async def test_without_words_a_rejection_is_1008() -> None:
 
 
 @pytest.mark.anyio
+async def test_a_connect_handler_that_raises_turns_nobody_away() -> None:
+    adapter = adapter_with_handlers()
+
+    @adapter.on_connect()
+    async def fail(event: str, client: Client, data: object) -> None:
+        raise ConnectionError("the database is down")
+
+    async with adapter.running(), connect(adapter) as client:
+        with pytest.raises(EventError, match="internal_error"):
+            await client.receive()
+        await client.emit("leave", [4000, "bye"])
+        assert await client.wait_closed() == 4000
+
+
+@pytest.mark.anyio
 async def test_a_stalled_client_is_1013_to_the_handler_and_hears_nothing() -> None:
     adapter = ActorAdapter(options=Options(send_seconds=0.01))
     gone = anyio.Event()

@@ -179,11 +179,18 @@ class Crowd:
 
     async def knock_and_vanish(self, octets: bytes) -> None:
         """Send *octets* as the first thing on a connection, and reset it."""
-        sock = trio.socket.socket()
         with trio.fail_after(WAIT_SECONDS):
-            await sock.connect(("127.0.0.1", self._server.port))
-            await sock.send(octets)
-        reset(sock)
+            stream = await trio.open_tcp_stream("127.0.0.1", self._server.port)
+            await stream.send_all(octets)
+        reset(stream.socket)
+
+    async def knock(self, octets: bytes) -> None:
+        """Send *octets* as the first thing on a connection, and hear an answer."""
+        with trio.fail_after(WAIT_SECONDS):
+            stream = await trio.open_tcp_stream("127.0.0.1", self._server.port)
+            async with stream:
+                await stream.send_all(octets)
+                await stream.receive_some()
 
     async def welcome(self, path: str = "/ws", **options: Any) -> Peer:
         """Connect to an app that greets its clients with their sid."""
@@ -222,17 +229,21 @@ async def crowd(server: HypercornServer) -> AsyncGenerator[Crowd]:
             nursery.cancel_scope.cancel()
 
 
-async def eventually(what: str, condition: Callable[[], Awaitable[object]]) -> None:
+async def eventually(
+    what: str,
+    condition: Callable[[], Awaitable[object]],
+    wait_seconds: float = WAIT_SECONDS,
+) -> None:
     """Poll until *condition* holds.
 
     Raises:
-        AssertionError: It did not within `WAIT_SECONDS`.
+        AssertionError: It did not within *wait_seconds*.
     """
-    with trio.move_on_after(WAIT_SECONDS):
+    with trio.move_on_after(wait_seconds):
         while not await condition():  # noqa: ASYNC110 - it is another process's
             await trio.sleep(POLL_SECONDS)
         return
-    raise AssertionError(f"waited {WAIT_SECONDS} s in vain for {what}")
+    raise AssertionError(f"waited {wait_seconds} s in vain for {what}")
 
 
 async def goodbyes(witness: Peer, sid: str) -> list[list[object]]:

@@ -1,11 +1,15 @@
-"""What the live tests share: both workers, and Trio for the clients."""
+"""What the live tests share: both workers, one server each, Trio for the clients."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
+from .server import HypercornServer, hypercorn_server
 
-@pytest.fixture(scope="module", params=["asyncio", "trio"])
+
+@pytest.fixture(scope="session", params=["asyncio", "trio"])
 def worker(request: pytest.FixtureRequest) -> str:
     """The worker class of the server."""
     return str(request.param)
@@ -15,3 +19,10 @@ def worker(request: pytest.FixtureRequest) -> str:
 def anyio_backend() -> str:
     """The loop of the clients: it is the server that must run on both."""
     return "trio"
+
+
+@pytest.fixture(scope="session")
+def server(worker: str) -> Iterator[HypercornServer]:
+    """A server of ``apps/events.py``, for all tests that leave it as it was."""
+    with hypercorn_server("tests.live.apps.events:app", worker) as server:
+        yield server

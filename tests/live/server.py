@@ -39,6 +39,11 @@ HYPERCORNS_OWN = re.compile(
 RUNNING = "Running on "  # what hypercorn says when it is, at its default log level
 
 
+def unhurried(seconds: float) -> float:
+    """*seconds*, or more while the machine is busy with other things too."""
+    return seconds * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
 @final
 @dataclass(frozen=True, slots=True)
 class HypercornServer:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator
 
 import pytest
 from trio_websocket import ConnectionClosed
 
 from .client import Frame, Refused, crowd, goodbyes
-from .server import HypercornServer, hypercorn_server
+from .server import HypercornServer
 
 pytestmark = [pytest.mark.live, pytest.mark.anyio]
 
@@ -18,12 +17,6 @@ pytestmark = [pytest.mark.live, pytest.mark.anyio]
 MAX_BYTES = 65_536
 MAX_DEPTH = 8
 MAX_STRIKES = 5
-
-
-@pytest.fixture(scope="module")
-def server(worker: str) -> Iterator[HypercornServer]:
-    with hypercorn_server("tests.live.apps.events:app", worker) as server:
-        yield server
 
 
 def nested(levels: int) -> str:

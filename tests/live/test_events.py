@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any, cast
 
 import pytest
 import trio
 
 from .client import Peer, Refused, crowd, goodbyes
-from .server import HypercornServer, hypercorn_server
+from .server import HypercornServer
 
 pytestmark = [pytest.mark.live, pytest.mark.anyio]
-
-
-@pytest.fixture(scope="module")
-def server(worker: str) -> Iterator[HypercornServer]:
-    with hypercorn_server("tests.live.apps.events:app", worker) as server:
-        yield server
 
 
 async def test_an_event_is_handled_and_answered(server: HypercornServer) -> None:

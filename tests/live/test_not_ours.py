@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import http.client
-from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
 
-from .server import HypercornServer, hypercorn_server
+from .server import HypercornServer
 
 pytestmark = pytest.mark.live
 
@@ -19,13 +18,6 @@ UPGRADE = {
     "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
 }
 SWITCHING_PROTOCOLS = 101
-
-
-@pytest.fixture(scope="module")
-def server(worker: str) -> Iterator[HypercornServer]:
-    with hypercorn_server("tests.live.apps.events:app", worker) as server:
-        yield server
-        server.check_log()
 
 
 def status_of(

@@ -28,14 +28,6 @@ def server(worker: str) -> Iterator[HypercornServer]:
         server.check_log()
 
 
-@pytest.fixture(scope="module")
-def hasty_server(worker: str) -> Iterator[HypercornServer]:
-    target = "tests.live.apps.pressure:hasty_app"
-    with hypercorn_server(target, worker, socket_buffer=SOCKET_BUFFER) as server:
-        yield server
-        server.check_log()
-
-
 async def test_one_who_does_not_read_is_disconnected_and_no_other_waits(
     server: HypercornServer,
 ) -> None:
@@ -66,12 +58,12 @@ async def test_one_who_does_not_read_is_disconnected_and_no_other_waits(
 
 
 async def test_a_write_that_takes_too_long_is_the_end_of_the_client(
-    hasty_server: HypercornServer,
+    server: HypercornServer,
 ) -> None:
-    async with crowd(hasty_server) as clients:
-        witness = await clients.welcome()
+    async with crowd(server) as clients:
+        witness = await clients.welcome("/hasty")
         before = await witness.ask("statistics")
-        stalled = await clients.welcome(socket_buffer=SOCKET_BUFFER)
+        stalled = await clients.welcome("/hasty", socket_buffer=SOCKET_BUFFER)
         await stalled.emit("stream", {"count": 10_000, "pad": PAD})
 
         assert await goodbyes(witness, stalled.sid) == [[1013, "too slow: stalled"]]

@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from .client import Peer, crowd
-from .server import HypercornServer, hypercorn_server
+from .server import HypercornServer, hypercorn_server, unhurried
 
 pytestmark = [pytest.mark.live, pytest.mark.anyio]
 
@@ -27,7 +27,9 @@ def _stops_with_clients_connected(worker: str) -> None:
         pytest.skip("hypercorn's asyncio worker does not stop while clients stay")
 
 
-async def terminate(server: HypercornServer, deadline_seconds: float) -> None:
+async def terminate(server: HypercornServer, grace: float, more: float) -> None:
+    """Have *server* end within *grace* and so many seconds more."""
+    deadline_seconds = grace + unhurried(more)
     code, _ = await trio.to_thread.run_sync(
         lambda: server.terminate(deadline_seconds=deadline_seconds)
     )
@@ -55,7 +57,7 @@ async def test_everyone_gets_1001_and_an_on_disconnect(worker: str) -> None:
             async with trio.open_nursery() as nursery:
                 for peer in peers:
                     nursery.start_soon(read, peer)
-                nursery.start_soon(terminate, server, GRACE + 2)
+                nursery.start_soon(terminate, server, GRACE, 2)
 
         assert codes == [(1001, "going away")] * 50
         assert sorted(seen_off(server)) == sorted(peer.sid for peer in peers)
@@ -74,7 +76,7 @@ async def test_a_handler_that_broadcasts_without_end_holds_nothing_up(
             async with trio.open_nursery() as nursery:
                 for peer in peers:
                     nursery.start_soon(peer.wait_closed)
-                nursery.start_soon(terminate, server, SHORT + 2)
+                nursery.start_soon(terminate, server, SHORT, 2)
 
         assert sorted(seen_off(server)) == sorted(peer.sid for peer in peers)
         server.check_log()
@@ -95,7 +97,7 @@ async def test_a_client_that_does_not_read_holds_nothing_up(worker: str) -> None
             await stalled.emit("stream", small)
             await stalled.expect("chunk")
 
-            await terminate(server, SHORT + 3)
+            await terminate(server, SHORT, 3)
             assert await healthy.wait_closed() == (1001, "going away")
 
         assert sorted(seen_off(server)) == sorted([healthy.sid, stalled.sid])
@@ -107,7 +109,7 @@ async def test_one_who_has_just_left_is_no_trouble(worker: str) -> None:
         async with crowd(server) as clients:
             for peer in await clients.welcome_many(10):
                 peer.reset()
-            await terminate(server, SHORT + 2)
+            await terminate(server, SHORT, 2)
 
         assert len(re.findall("^gone ", server.log(), re.MULTILINE)) == 10
         server.check_log()

@@ -17,7 +17,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from .apps import events, mounted
 from .client import crowd
-from .server import HypercornServer, hypercorn_server
+from .server import HypercornServer, hypercorn_server, unhurried
 
 with warnings.catch_warnings():
     # It would rather have httpx2; both do.
@@ -98,7 +98,10 @@ async def test_the_end_of_the_server_is_the_end_of_all_its_clients(
     ) as server:
         async with crowd(server) as clients:
             peers = [await clients.welcome(path) for path in PATHS]
-            await trio.to_thread.run_sync(lambda: server.terminate(deadline_seconds=3))
+            deadline_seconds = 1 + unhurried(2)
+            await trio.to_thread.run_sync(
+                lambda: server.terminate(deadline_seconds=deadline_seconds)
+            )
             for peer in peers:
                 assert await peer.wait_closed() == (1001, "going away")
 

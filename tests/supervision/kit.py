@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import anyio
 
@@ -89,7 +89,7 @@ class Worker(Actor[object]):
         if isinstance(message, REASONS):
             self.context.stop(message)
         elif callable(message):
-            return await message(self)
+            await cast("Step", message)(self)
         return self.context.incarnation
 
     async def stopped(self, reason: ExitReason) -> None:
@@ -204,12 +204,14 @@ async def running(
 
 def family(children: Sequence[ChildSpec[Any]] = (), **options: Any) -> Supervisor:
     """A supervisor without backoff that gives up late, unless told otherwise."""
-    return Supervisor(children, **{"intensity": MANY, "backoff": None, **options})
+    settings: dict[str, Any] = {"intensity": MANY, "backoff": None, **options}
+    return Supervisor(children, **settings)
 
 
 def crowd(**options: Any) -> DynamicSupervisor:
     """A dynamic supervisor without backoff that gives up late."""
-    return DynamicSupervisor(**{"intensity": MANY, "backoff": None, **options})
+    settings: dict[str, Any] = {"intensity": MANY, "backoff": None, **options}
+    return DynamicSupervisor(**settings)
 
 
 class Longest(random.Random):

@@ -24,6 +24,7 @@ from .kit import (
     Journal,
     Step,
     Stubborn,
+    Worker,
     decline,
     elapse,
     fail,
@@ -266,8 +267,8 @@ async def test_a_sibling_that_crashes_again_in_the_restart_is_another_incident()
 ):
     journal = Journal()
 
-    async def last_words(worker: object) -> None:
-        worker.context.ref.tell(Boom())  # type: ignore[attr-defined]  # a Worker
+    async def last_words(worker: Worker) -> None:
+        worker.context.ref.tell(Boom())
 
     supervisor = family(
         [
@@ -561,3 +562,39 @@ async def test_later_siblings_keep_their_own_wait_when_an_earlier_one_is_stopped
         assert statuses(supervisor) == {"a": "stopped", "b": "restarting"}
         await elapse(11)
         assert statuses(supervisor) == {"a": "stopped", "b": "running"}
+
+
+async def test_news_of_a_wait_that_was_called_off_is_ignored() -> None:
+    journal = Journal()
+    supervisor = family(
+        [worker("a", journal, on_start=fails_again())],
+        strategy=REST,
+        **patient(),
+    )
+    async with running(supervisor):
+        await restarting(supervisor.child("a"))
+        await supervisor.start_child(worker("b", journal))
+        await supervisor.start_child(worker("slow", journal, on_stop=lasting(3)))
+        await elapse(9)
+        # When the wait of a is over, the supervisor is busy with the others.
+        child(supervisor, "b").tell(Boom())
+        await elapse(2)
+        await supervisor.stop_child("a")
+        await elapse(2)
+        assert statuses(supervisor) == {
+            "a": "stopped",
+            "b": "running",
+            "slow": "running",
+        }
+
+
+async def test_a_supervisor_that_gave_up_restarts_nobody_else() -> None:
+    journal = Journal()
+    supervisor = trio(journal, Strategy.ONE_FOR_ONE, intensity=Intensity(0, 5.0))
+    async with running(supervisor) as top:
+        child(supervisor, "a").tell(Boom())
+        child(supervisor, "b").tell(Boom())
+        reason = await top.wait_stopped()
+        assert isinstance(reason, GaveUp)
+        assert reason.child in ("/top/a", "/top/b")
+    assert journal.of("start") == ["a", "b", "c"]

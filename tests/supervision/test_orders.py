@@ -16,6 +16,7 @@ from greenroom import (
     ChildSpec,
     ChildStatus,
     Crashed,
+    DynamicSupervisor,
     Restart,
     Shutdown,
     StartError,
@@ -24,6 +25,7 @@ from greenroom import (
 from .kit import (
     Boom,
     Journal,
+    Worker,
     crowd,
     elapse,
     fail,
@@ -329,8 +331,8 @@ async def test_a_start_that_fails_after_the_one_who_ordered_it_has_left(
     """It is an exit like any other: restarted, counted and reported."""
     journal = Journal()
 
-    async def late(worker: object) -> None:
-        await lasting(3)(worker)  # type: ignore[arg-type]  # it does not look
+    async def late(worker: Worker) -> None:
+        await lasting(3)(worker)
         await fail()
 
     supervisor = family()
@@ -349,26 +351,27 @@ async def test_a_start_that_fails_after_the_one_who_ordered_it_has_left(
         assert statuses(supervisor) == {"a": "running"}
 
 
-async def test_a_child_stopped_while_it_starts_is_news_to_the_one_who_waits() -> None:
-    journal = Journal()
-    for supervisor in (family(), crowd()):
-        async with running(supervisor), anyio.create_task_group() as group:
+@pytest.mark.parametrize("dynamic", [False, True])
+async def test_a_child_stopped_while_it_starts_is_news_to_the_one_who_waits(
+    dynamic: bool,
+) -> None:
+    supervisor = crowd() if dynamic else family()
+    async with running(supervisor), anyio.create_task_group() as group:
 
-            async def start() -> None:
-                with pytest.raises(StartError, match="it ended as it started"):
-                    await supervisor.start_child(  # noqa: B023 - awaited in here
-                        worker("a", journal, on_start=lasting(9))
-                    )
+        async def start() -> None:
+            spec = worker("a", Journal(), on_start=lasting(9))
+            with pytest.raises(StartError, match="it ended as it started"):
+                await supervisor.start_child(spec)
 
-            group.start_soon(start)
-            await idle()
-            ref = supervisor.children()[0].ref
-            assert ref is not None
-            if isinstance(supervisor, type(crowd())):
-                await supervisor.stop_child(ref)
-            else:
-                await supervisor.stop_child("a")
-            assert statuses(supervisor) == {}
+        group.start_soon(start)
+        await idle()
+        ref = supervisor.children()[0].ref
+        assert ref is not None
+        if isinstance(supervisor, DynamicSupervisor):
+            await supervisor.stop_child(ref)
+        else:
+            await supervisor.stop_child("a")
+        assert statuses(supervisor) == {}
 
 
 async def test_a_manual_restart_begins_the_backoff_anew() -> None:
@@ -387,8 +390,8 @@ async def test_a_manual_restart_begins_the_backoff_anew() -> None:
 async def test_a_child_that_runs_and_ends_at_once_has_started() -> None:
     """It did start: what came of it is for the supervisor to judge."""
 
-    async def last_words(worker: object) -> None:
-        worker.context.ref.tell(Boom())  # type: ignore[attr-defined]  # a Worker
+    async def last_words(worker: Worker) -> None:
+        worker.context.ref.tell(Boom())
 
     supervisor = family()
     async with running(supervisor):

@@ -125,8 +125,8 @@ async def test_a_declining_permanent_dynamic_child_is_not_stored() -> None:
 
 async def test_a_factory_that_makes_no_actor_fails_the_start() -> None:
     """Behaviour 8: sup_start_error_return."""
-    wrong: Any = ChildSpec("a", lambda: "no actor")  # type: ignore[arg-type, return-value]  # the mistake under test
-    supervisor = family([wrong])
+    wrong: Any = lambda: "no actor"  # noqa: E731 - typed
+    supervisor = family([ChildSpec("a", wrong)])
     async with ActorSystem() as system:
         with pytest.raises(StartError) as failed:
             await system.spawn(supervisor, name="top")
@@ -333,3 +333,42 @@ async def test_significant_children_may_end_while_others_start() -> None:
         assert await ref.wait_stopped() == Shutdown("auto_shutdown")
     assert journal.of("start") == ["quick", "slow"]
     assert journal.of("gone") == ["quick", "slow"]
+
+
+async def test_a_child_stopped_before_its_turn_is_not_started() -> None:
+    journal = Journal()
+    supervisor = family(
+        [
+            worker("a", journal, on_start=lasting(3)),
+            worker("b", journal),
+            worker("c", journal),
+            worker("d", journal),
+        ]
+    )
+    outer = family()
+    async with running(outer), anyio.create_task_group() as group:
+        inner = ChildSpec("inner", lambda: supervisor)
+        group.start_soon(outer.start_child, inner)
+        await elapse(1)
+        await supervisor.stop_child("b")
+        supervisor.delete_child("c")
+        assert (await supervisor.restart_child("d")).alive
+        await elapse(3)
+        assert statuses(supervisor) == {"a": "running", "b": "stopped", "d": "running"}
+    assert journal.of("start") == ["a", "d"]
+
+
+async def test_a_child_stopped_in_its_turn_does_not_fail_the_start() -> None:
+    journal = Journal()
+    supervisor = family(
+        [worker("a", journal, on_start=lasting(3)), worker("b", journal)]
+    )
+    outer = family()
+    async with running(outer), anyio.create_task_group() as group:
+        inner = ChildSpec("inner", lambda: supervisor)
+        group.start_soon(outer.start_child, inner)
+        await elapse(1)
+        await supervisor.stop_child("a")
+        await idle()
+        assert statuses(outer) == {"inner": "running"}
+        assert statuses(supervisor) == {"a": "stopped", "b": "running"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import anyio
 import pytest
@@ -266,19 +266,18 @@ async def test_an_actor_that_cannot_be_killed_as_it_starts_is_given_up() -> None
 
 
 @pytest.mark.parametrize(
-    ("kind", "shutdown", "end", "seconds", "reported"),
+    ("shutdown", "end", "seconds", "reported"),
     [
-        ("brutal kill", BRUTAL_KILL, None, 0, False),
-        ("infinity", math.inf, lasting(9), 9, False),
-        ("infinity, abnormal", math.inf, fail, 0, True),
-        ("integer", 2, lasting(1), 1, False),
-        ("integer, abnormal", 2, fail, 0, True),
-        ("expired integer", 2, forever, 2, True),
-        ("permanent, normal", 2, None, 0, False),
+        pytest.param(BRUTAL_KILL, None, 0, False, id="brutal kill"),
+        pytest.param(math.inf, lasting(9), 9, False, id="infinity"),
+        pytest.param(math.inf, fail, 0, True, id="infinity, abnormal"),
+        pytest.param(2, lasting(1), 1, False, id="integer"),
+        pytest.param(2, fail, 0, True, id="integer, abnormal"),
+        pytest.param(2, forever, 2, True, id="expired integer"),
+        pytest.param(2, None, 0, False, id="permanent, normal"),
     ],
 )
 async def test_what_is_reported_of_a_stop(
-    kind: str,
     shutdown: float | Literal["brutal_kill"],
     end: Step | None,
     seconds: float,
@@ -286,7 +285,6 @@ async def test_what_is_reported_of_a_stop(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Behaviour 101: terminates children with ..."""
-    del kind
     supervisor = crowd()
     async with running(supervisor) as ref:
         await supervisor.start_child(
@@ -392,7 +390,7 @@ async def test_a_supervisor_killed_from_outside_kills_its_children() -> None:
 
         group.start_soon(start)
         await idle()
-        refs: list[ActorRef[object] | None] = [outer, supervisor.child("inner")]
+        refs: list[ActorRef[Any] | None] = [outer, supervisor.child("inner")]
         for ref in refs:
             assert ref is not None
             ref.kill()
@@ -428,3 +426,20 @@ async def test_those_that_are_down_end_before_the_others_are_waited_for() -> Non
             await idle()
             await ref.stop()
         assert now() - began == pytest.approx(4, abs=0.1)
+
+
+async def test_a_supervisor_killed_while_it_stops_kills_those_who_are_left() -> None:
+    journal = Journal()
+    supervisor = family(
+        [worker("a", journal), worker("slow", journal, on_stop=lasting(4))]
+    )
+    async with running(supervisor) as ref:
+        ref.stop_nowait()
+        await elapse(1)
+        began = now()
+        ref.kill()
+        await ref.wait_stopped()
+        await idle()
+        assert now() - began < 0.1
+        assert statuses(supervisor) == {"a": "stopped", "slow": "stopped"}
+    assert journal.of("gone") == []

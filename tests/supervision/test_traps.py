@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from inspect import signature
+
 import anyio
 import pytest
 
@@ -61,7 +63,7 @@ async def test_a_failing_child_does_not_burn_the_budget_in_no_time() -> None:
     spec = worker("a", journal, on_start=fails_again(99))
     # The defaults, with the longest jitter: 0, 0.1 and 0.2 seconds.
     supervisor = Supervisor([spec], rng=Longest())
-    assert Supervisor.__init__.__kwdefaults__["backoff"] == Backoff(0.1, 10.0)
+    assert signature(Supervisor).parameters["backoff"].default == Backoff(0.1, 10.0)
     async with running(supervisor) as top:
         began = now()
         ref = supervisor.child("a")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import resource
 from collections import defaultdict
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 import anyio
@@ -14,15 +14,13 @@ from greenroom import ActorAdapter, Client, ClientGone, Options
 OUTBOX = 32
 INBOX = 16
 
-# A client that does not read is given all the time it wants: only an outbox
-# that overflows is the end of it.
-patient = Options(inbox_messages=INBOX, outbox_messages=OUTBOX, send_seconds=3600)
-hasty = replace(patient, send_seconds=0.5)
 
-
-def make_app(options: Options) -> ActorAdapter:
-    """The app, within the bounds of *options*."""
-    adapter = ActorAdapter("/ws", options=options)
+def make_adapter(path: str, send_seconds: float) -> ActorAdapter:
+    """An adapter that gives up on a client after *send_seconds* without progress."""
+    options = Options(
+        inbox_messages=INBOX, outbox_messages=OUTBOX, send_seconds=send_seconds
+    )
+    adapter = ActorAdapter(path, options=options)
     gone: defaultdict[str, list[list[Any]]] = defaultdict(list)
     gates: defaultdict[str, anyio.Event] = defaultdict(anyio.Event)
     produced: dict[str, int] = {}
@@ -95,5 +93,14 @@ def make_app(options: Options) -> ActorAdapter:
     return adapter
 
 
-app = make_app(patient)
-hasty_app = make_app(hasty)
+patient = make_adapter("/ws", send_seconds=3600)
+hasty = make_adapter("/hasty", send_seconds=0.5)
+
+
+async def app(scope: Any, receive: Any, send: Any) -> None:
+    """Both of them."""
+    if scope["type"] == "lifespan":
+        async with hasty.running():
+            await patient(scope, receive, send)
+    elif not await patient(scope, receive, send):
+        await hasty(scope, receive, send)

@@ -1,0 +1,204 @@
+"""Directory: who holds which name, and who is in which group.
+
+Plain dicts, changed in one step each.  The law: an actor that has ended is in
+none of them, and was taken out before anybody heard of its end.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, TypeAlias, final
+
+from ._errors import ActorNotAlive, NameTaken
+from ._mailbox import Mailbox
+from ._ref import ActorRef, Body, body_of
+
+_log = logging.getLogger("greenroom.actors")
+
+Key: TypeAlias = tuple[type, Hashable]
+Members: TypeAlias = dict[ActorRef[Any], Mailbox[Any]]
+
+
+def typed(key: Hashable) -> Key:
+    """*key* as it is kept: 1, 1.0 and True are equal in Python, and three names
+    to a reader."""
+    return key.__class__, key
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A name that an actor holds."""
+
+    key: Key
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """A group that an actor is in."""
+
+    group: Key
+
+
+Holding: TypeAlias = Name | Membership
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """For listeners: *ref* holds the name *key* from now on."""
+
+    key: Hashable
+    ref: ActorRef[Any]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Unregistered:
+    """For listeners: *ref* held the name *key* until now."""
+
+    key: Hashable
+    ref: ActorRef[Any]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """For listeners: *ref* is in *group* from now on."""
+
+    group: Hashable
+    ref: ActorRef[Any]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Left:
+    """For listeners: *ref* was in *group* until now."""
+
+    group: Hashable
+    ref: ActorRef[Any]
+
+
+RegistryEvent: TypeAlias = Registered | Unregistered | Joined | Left
+
+
+class Directory:
+    """The look-ups, for everybody; and the changes, for the registry."""
+
+    def __init__(self) -> None:
+        self._names: dict[Key, ActorRef[Any]] = {}
+        self._groups: dict[Key, Members] = {}
+        # What to undo when an actor ends, in the order in which it was done.
+        self._held: dict[ActorRef[Any], dict[Holding, None]] = {}
+        self._listeners: list[Callable[[RegistryEvent], None]] = []
+
+    # -- looking -----------------------------------------------------------
+
+    def whereis(self, key: Hashable) -> ActorRef[Any] | None:
+        """Who holds *key*; None if nobody does."""
+        return self._names.get(typed(key))
+
+    def members(self, group: Hashable) -> tuple[ActorRef[Any], ...]:
+        """Who is in *group*, in the order of joining."""
+        return tuple(self._groups.get(typed(group), ()))
+
+    def is_member(self, group: Hashable, ref: ActorRef[Any]) -> bool:
+        """Whether *ref* is in *group*."""
+        return ref in self._groups.get(typed(group), ())
+
+    def groups_of(self, ref: ActorRef[Any]) -> tuple[Any, ...]:
+        """The groups that *ref* is in, in the order of joining."""
+        held = self._held.get(ref, {})
+        return tuple(each.group[1] for each in held if isinstance(each, Membership))
+
+    def sizes(self) -> Mapping[Any, int]:
+        """How many members each group has."""
+        sizes = {key[1]: len(members) for key, members in self._groups.items()}
+        return MappingProxyType(sizes)
+
+    def listen(self, listener: Callable[[RegistryEvent], None]) -> Callable[[], None]:
+        """Call *listener*, in place, with every change from now on.
+
+        It must not wait.  An exception it raises is logged.
+
+        Returns:
+            A function that ends this; calling it again does nothing.
+        """
+        self._listeners.append(listener)
+
+        def forget() -> None:
+            if listener in self._listeners:
+                self._listeners.remove(listener)
+
+        return forget
+
+    def _tell(self, event: RegistryEvent) -> None:
+        for listener in tuple(self._listeners):
+            try:
+                listener(event)
+            except Exception:
+                _log.exception("a registry listener raised")
+
+    # -- changing ----------------------------------------------------------
+
+    def _name(self, key: Key, ref: ActorRef[Any]) -> None:
+        holder = self._names.get(key)
+        if holder is ref:
+            return
+        if holder is not None:
+            raise NameTaken(key[1], holder)
+        self._hold(ref, Name(key))
+        self._names[key] = ref
+        self._tell(Registered(key[1], ref))
+
+    def _enter(self, group: Key, ref: ActorRef[Any], mailbox: Mailbox[Any]) -> None:
+        self._hold(ref, Membership(group))
+        members = self._groups.setdefault(group, {})
+        known = ref in members
+        members[ref] = mailbox
+        if not known:
+            self._tell(Joined(group[1], ref))
+
+    def _hold(self, ref: ActorRef[Any], holding: Holding) -> None:
+        held = self._held.get(ref)
+        if held is None:
+            if not ref.alive:
+                raise ActorNotAlive(ref.path, body_of(ref).ending)
+            held = self._held[ref] = {}
+            body_of(ref).at_end(self._release)
+        held[holding] = None
+
+    def _drop(self, ref: ActorRef[Any], holding: Holding) -> None:
+        held = self._held.get(ref)
+        if held is None or holding not in held:
+            return
+        del held[holding]
+        if not held:
+            del self._held[ref]
+            body_of(ref).not_at_end(self._release)
+        self._undo(ref, holding)
+
+    def _drop_all(self, ref: ActorRef[Any]) -> None:
+        if ref in self._held:
+            body_of(ref).not_at_end(self._release)
+            self._release(body_of(ref))
+
+    def _release(self, body: Body) -> None:
+        """An actor has ended.  Called in its own task, before its Down."""
+        for holding in self._held.pop(body.ref):
+            self._undo(body.ref, holding)
+
+    def _undo(self, ref: ActorRef[Any], holding: Holding) -> None:
+        if isinstance(holding, Name):
+            del self._names[holding.key]
+            self._tell(Unregistered(holding.key[1], ref))
+        else:
+            members = self._groups[holding.group]
+            del members[ref]
+            if not members:
+                del self._groups[holding.group]
+            self._tell(Left(holding.group[1], ref))

@@ -1,0 +1,99 @@
+"""Virtual time: a test that waits for an hour takes as long as one that does not.
+
+The clock stands still while any task can run and jumps to the next deadline when
+none can, on asyncio as `trio.testing.MockClock` does it on Trio.  What is tested
+has to wait for time alone: a worker thread or a real socket is not waited for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+from typing import Any, final
+
+import anyio
+
+
+@final
+class _JumpingSelector(selectors.DefaultSelector):
+    """Makes time go by instead of waiting for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+        self.idle: list[asyncio.Future[None]] = []
+
+    def select(
+        self, timeout: float | None = None
+    ) -> list[tuple[selectors.SelectorKey, int]]:
+        ready = super().select(0)
+        if ready or timeout == 0:
+            return ready
+        if self.idle:
+            idle, self.idle = self.idle, []
+            for future in idle:
+                if not future.done():
+                    future.set_result(None)
+            return []
+        if timeout is None:
+            # No deadline at all: only another thread can bring anything new.
+            return super().select(None)
+        self.now += timeout
+        return []
+
+
+@final
+class VirtualEventLoop(asyncio.SelectorEventLoop):
+    """An asyncio event loop on virtual time, which begins at 0.
+
+    ``asyncio.Runner(loop_factory=VirtualEventLoop)``, or `virtual_backend`.
+    """
+
+    def __init__(self) -> None:
+        self._jumping = _JumpingSelector()
+        super().__init__(self._jumping)
+
+    def time(self) -> float:
+        """Seconds that have gone by."""
+        return self._jumping.now
+
+    async def wait_idle(self) -> None:
+        """Wait until no other task can run; no time goes by."""
+        future: asyncio.Future[None] = self.create_future()
+        self._jumping.idle.append(future)
+        await future
+
+
+def virtual_backend(backend: str) -> tuple[str, dict[str, Any]]:
+    """*backend* on virtual time, as AnyIO's pytest plugin wants it.
+
+        @pytest.fixture(params=["asyncio", "trio"])
+        def anyio_backend(request):
+            return virtual_backend(request.param)
+
+    Or, without pytest, for ``anyio.run(main, backend=name, backend_options=options)``.
+    """
+    if backend == "trio":
+        from trio.testing import MockClock
+
+        return backend, {"clock": MockClock(autojump_threshold=0)}
+    return backend, {"loop_factory": VirtualEventLoop}
+
+
+async def wait_idle() -> None:
+    """Wait until every other task waits for something; virtual time stands still.
+
+    For "nothing more happens now": on asyncio AnyIO's own
+    ``wait_all_tasks_blocked`` looks every tenth of a second, which on a virtual
+    clock is time that goes by.
+    """
+    if anyio.get_cancelled_exc_class() is not asyncio.CancelledError:
+        from trio.testing import wait_all_tasks_blocked
+
+        await wait_all_tasks_blocked()
+        return
+    loop = asyncio.get_running_loop()
+    if isinstance(loop, VirtualEventLoop):
+        await loop.wait_idle()
+    else:
+        await anyio.wait_all_tasks_blocked()

@@ -1,0 +1,209 @@
+"""Fakes and actors that the tests of the actors share."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from typing import Any, TypeVar
+
+import anyio
+
+from greenroom import Actor, ActorRef, ExitReason, MailboxOptions, Overflow
+from greenroom.actors import UNSUPERVISED, Cell, Mailbox, Parent, Registry, Runtime
+from greenroom.actors._parking import Parkable, Parker
+
+from ..supervision.clock import virtual
+
+__all__ = [
+    "Hand",
+    "Owner",
+    "Recorder",
+    "Slot",
+    "Steps",
+    "balanced",
+    "cell_of",
+    "idle",
+    "open_registry",
+    "spawn",
+    "virtual",
+]
+
+T = TypeVar("T")
+
+
+class Boom(Exception):
+    """What fails here, fails with this."""
+
+
+class Owner:
+    """A mailbox owner that writes down what it is told."""
+
+    def __init__(self) -> None:
+        self.drops: list[tuple[object, Overflow]] = []
+        self.overflows = 0
+        self.levels: list[int] = []
+        self.on_drop: Callable[[], None] | None = None
+        self.on_overflow: Callable[[], None] | None = None
+
+    @property
+    def dropped_messages(self) -> list[object]:
+        """What was dropped, oldest first."""
+        return [message for message, _ in self.drops]
+
+    def dropped(self, message: object, overflow: Overflow) -> None:
+        self.drops.append((message, overflow))
+        if self.on_drop is not None:
+            self.on_drop()
+
+    def overflowed(self) -> None:
+        self.overflows += 1
+        if self.on_overflow is not None:
+            self.on_overflow()
+
+    def level_changed(self, level: int) -> None:
+        self.levels.append(level)
+
+
+class Slot:
+    """Something to sleep on."""
+
+    def __init__(self) -> None:
+        self.parked: Any = None
+
+
+class HandCancelled(BaseException):
+    """What a task that is moved by hand is cancelled with."""
+
+
+@types.coroutine
+def _suspend() -> Generator[None, None, None]:
+    yield
+
+
+class Hand:
+    """A parker without an event loop: the test moves the tasks, see `Steps`."""
+
+    def __init__(self) -> None:
+        self.parker = Parker(
+            "hand", HandCancelled, self._park, self._unpark, self._absorb
+        )
+        self.woken: list[Parkable] = []
+
+    async def _park(self, slot: Parkable) -> None:
+        slot.parked = token = object()
+        try:
+            await _suspend()
+        finally:
+            if slot.parked is token:
+                slot.parked = None
+
+    def _unpark(self, slot: Parkable) -> None:
+        assert slot.parked is not None, "nobody sleeps here"
+        slot.parked = None
+        self.woken.append(slot)
+
+    def _absorb(self) -> None:
+        raise AssertionError("there is nothing to absorb")
+
+
+class Steps:
+    """A coroutine that is moved by hand."""
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        self._coroutine = coroutine
+        self.over = False
+        self.value: Any = None
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Run it up to where it sleeps next."""
+        try:
+            self._coroutine.send(None)
+        except StopIteration as stop:
+            self.over, self.value = True, stop.value
+
+    def cancel(self) -> None:
+        """Cancel it where it sleeps."""
+        try:
+            self._coroutine.throw(HandCancelled())
+        except HandCancelled:
+            self.over = True
+        except StopIteration as stop:
+            self.over, self.value = True, stop.value
+
+
+class Recorder(Actor[Any]):
+    """Writes down what it receives, and does what it is told.
+
+    A message that can be called is called; one that is an exception is raised;
+    every other is the answer.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.log: list[Any] = []
+        self.reason: ExitReason | None = None
+
+    async def receive(self, message: Any) -> object:
+        if isinstance(message, BaseException):
+            raise message
+        if callable(message):
+            result = message(self)
+            return await result if isinstance(result, Awaitable) else result
+        self.log.append(message)
+        return message
+
+    async def stopped(self, reason: ExitReason) -> None:
+        self.reason = reason
+
+
+async def idle() -> None:
+    """Return when everything that can be done at this virtual moment is done."""
+    await anyio.sleep(1e-6)
+
+
+def cell_of(
+    runtime: Runtime,
+    actor: Actor[T] | Callable[[], Actor[T]],
+    path: str = "/actor",
+    *,
+    mailbox: MailboxOptions | None = None,
+    parent: Parent = UNSUPERVISED,
+) -> Cell[T]:
+    """A cell of *actor*, not started."""
+
+    def factory() -> Actor[T]:
+        return actor if isinstance(actor, Actor) else actor()
+
+    options = mailbox or MailboxOptions()
+    return Cell(runtime, path, factory, parent, mailbox=options)
+
+
+async def spawn(
+    runtime: Runtime,
+    actor: Actor[T] | Callable[[], Actor[T]],
+    path: str = "/actor",
+    *,
+    mailbox: MailboxOptions | None = None,
+    parent: Parent = UNSUPERVISED,
+) -> ActorRef[T]:
+    """Start *actor* on *runtime*, with nobody above it unless told."""
+    cell = cell_of(runtime, actor, path, mailbox=mailbox, parent=parent)
+    cell.start()
+    assert await cell.wait_started() is None
+    return cell.ref
+
+
+async def open_registry(
+    runtime: Runtime, *, mailbox: MailboxOptions | None = None
+) -> tuple[Registry, ActorRef[Any]]:
+    """A registry, and the ref to it."""
+    registry = Registry()
+    return registry, await spawn(runtime, registry, "/registry", mailbox=mailbox)
+
+
+def balanced(mailbox: Mailbox[Any]) -> bool:
+    """Whether each message that was accepted is somewhere, and only there."""
+    return mailbox.accepted == (
+        mailbox.handled + mailbox.dead_lettered + mailbox.pending
+    )

@@ -1,0 +1,508 @@
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import anyio
+import pytest
+import sniffio
+from anyio.abc import TaskGroup
+
+from greenroom import (
+    Actor,
+    ActorAdapter,
+    Client,
+    NotRunning,
+    Restart,
+    SupervisionFailed,
+)
+from greenroom.testing import (
+    MemoryTransport,
+    Refused,
+    TransportClosed,
+    connect,
+    websocket_scope,
+)
+
+from .asgi import Asgi
+from .support import Chat, until
+
+pytestmark = pytest.mark.anyio
+
+
+def running_tasks() -> int:
+    return len(anyio.get_running_tasks())
+
+
+# -- running ----------------------------------------------------------------------
+
+
+async def test_nothing_works_before_and_after_it_runs() -> None:
+    chat = Chat()
+    adapter = chat.adapter
+
+    async def nothing_works() -> None:
+        for attempt in (
+            adapter.emit("e"),
+            adapter.emit("e", to="~sid"),
+            adapter.emit("e", room="r"),
+            adapter.broadcast("e"),
+            adapter.call("e", to="~sid"),
+        ):
+            with pytest.raises(NotRunning):
+                await attempt
+        with pytest.raises(NotRunning):
+            _ = adapter.system
+        with pytest.raises(Refused, match="503"):
+            async with connect(adapter):
+                raise AssertionError("not reached")
+        await adapter.close()
+
+    await nothing_works()
+    async with chat.running():
+        await adapter.broadcast("nobody hears it")
+    await nothing_works()
+
+
+async def test_it_runs_once_at_a_time_and_again_afterwards() -> None:
+    chat = Chat()
+    for run in range(3):
+        async with chat.running(), chat.client("lobby") as (client, _):
+            assert await client.call("echo", run) == run
+            with pytest.raises(RuntimeError, match="running already"):
+                async with chat.adapter.running():
+                    raise AssertionError("not reached")
+            assert not chat.adapter.statistics().draining
+        assert chat.adapter.statistics().draining
+    assert chat.adapter.statistics().connections_total == 3
+
+
+async def test_other_actors_may_live_beside_the_connections() -> None:
+    class Counter(Actor[int]):
+        total = 0
+
+        def receive(self, message: int) -> int:
+            self.total += message
+            return self.total
+
+    chat = Chat()
+    async with chat.running(), chat.client() as (client, _):
+        counter = await chat.adapter.system.spawn(Counter)
+
+        @chat.adapter.on("add")
+        async def add(event: str, client: Client, data: Any) -> object:
+            return await counter.ask(data)
+
+        assert await client.call("add", 1) == 1
+        assert await client.call("add", 2) == 3
+
+
+async def test_an_error_in_the_block_comes_out_as_it_was() -> None:
+    chat = Chat()
+    with pytest.raises(ZeroDivisionError):
+        async with chat.running(), chat.client():
+            raise ZeroDivisionError
+    assert [code for _, code, _ in chat.gone] == [1000]
+
+
+async def test_when_the_system_fails_clients_are_told(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Crasher(Actor[str]):
+        async def started(self) -> None:
+            if self.context.incarnation > 1:
+                raise RuntimeError("again")
+
+        def receive(self, message: str) -> None:
+            raise RuntimeError(message)
+
+    chat = Chat()
+    codes: list[int] = []
+    async with anyio.create_task_group() as tasks:
+
+        async def stay() -> None:
+            async with connect(chat.adapter) as client:
+                codes.append(await client.wait_closed())
+
+        with pytest.raises(SupervisionFailed):
+            async with chat.running():
+                tasks.start_soon(stay)
+                await until(lambda: chat.clients)
+                ref = await chat.adapter.system.spawn(
+                    Crasher, restart=Restart.PERMANENT
+                )
+                ref.tell("crash")
+                await anyio.sleep_forever()
+    assert codes == [1001]
+    assert len(chat.gone) == 1
+
+
+# -- draining -----------------------------------------------------------------------
+
+
+async def test_two_drains_end_together() -> None:
+    async with Chat().running() as chat, chat.client() as (client, _):
+        await client.emit("wait")
+        await until(lambda: chat.waiting)
+        began = anyio.current_time()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(chat.adapter.drain, 1012, "first")
+            tasks.start_soon(chat.adapter.close)
+        assert anyio.current_time() - began == pytest.approx(0.5)
+        assert len(chat.gone) == 1
+        began = anyio.current_time()
+        await chat.adapter.drain()
+        assert anyio.current_time() == began
+
+
+async def test_a_handler_may_drain() -> None:
+    chat = Chat()
+
+    @chat.adapter.on("stop")
+    async def stop(event: str, client: Client, data: Any) -> None:
+        try:
+            await chat.adapter.drain(1012, "restart")
+        finally:
+            chat.handled.append("ended")
+
+    async with chat.running(), chat.client() as (client, _):
+        await client.emit("stop")
+        assert await client.wait_closed() == 1012
+    assert chat.handled == ["ended"]
+
+
+async def test_a_drain_waits_so_long(caplog: pytest.LogCaptureFixture) -> None:
+    chat = Chat(drain_seconds=1.0, disconnect_seconds=5.0)
+
+    @chat.adapter.on_disconnect()
+    async def slow(event: str, client: Client, data: Any) -> None:
+        await anyio.sleep(3.0)
+        chat.handled.append("done all the same")
+
+    async with chat.running(), chat.client():
+        began = anyio.current_time()
+        await chat.adapter.drain()
+        assert anyio.current_time() - began == pytest.approx(1.0)
+        assert "1 clients did not leave in time" in caplog.text
+    assert chat.handled == ["done all the same"]
+
+
+async def test_who_connects_as_the_drain_begins_is_sent_away() -> None:
+    async with Chat().running() as chat:
+        asgi = Asgi()
+        asgi.stall()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(chat.adapter, asgi.scope, asgi.app_receive, asgi.app_send)
+            await until(lambda: asgi.sending)
+            await chat.adapter.drain(1012, "restart")
+            asgi.unstall()
+            with pytest.raises(TransportClosed) as closed:
+                await asgi.receive()
+            assert closed.value.code == 1012
+        assert chat.clients == {}
+        assert chat.adapter.statistics().refused == 1
+
+
+async def test_who_connects_as_everything_ends_is_sent_away() -> None:
+    chat = Chat()
+    asgi = Asgi()
+    asgi.stall()
+    async with anyio.create_task_group() as tasks:
+        async with chat.running():
+            tasks.start_soon(chat.adapter, asgi.scope, asgi.app_receive, asgi.app_send)
+            await until(lambda: asgi.sending)
+        asgi.unstall()
+        with pytest.raises(TransportClosed) as closed:
+            await asgi.receive()
+        assert closed.value.code == 1001
+    assert chat.clients == {}
+
+
+async def test_a_drain_in_the_middle_of_a_start_is_seen() -> None:
+    async with Chat().running() as chat:
+        transport = MemoryTransport()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(chat.adapter.serve, transport, websocket_scope("/ws"))
+            # Accepted, and its actor has not run yet.
+            await until(lambda: chat.adapter.statistics().connections)
+            assert chat.clients == {}
+            tasks.start_soon(chat.adapter.drain, 1012, "restart")
+            with pytest.raises(TransportClosed) as closed:
+                await transport.peer.receive()
+            assert closed.value.code == 1012
+        assert chat.gone == [] or chat.gone[0][1] == 1012
+
+
+# -- the server cancels its task ------------------------------------------------------
+
+class Cancelling:
+    """Runs an adapter as a server does, and cancels it in one of three ways.
+
+    By a scope; by ``Task.cancel``, where there is one; and by that twice.
+    """
+
+    def __init__(self, tasks: TaskGroup, chat: Chat, how: str) -> None:
+        native = sniffio.current_async_library() == "asyncio"
+        self._tasks = tasks
+        self._chat = chat
+        self._how = how if native else "scope"
+        self._scope = anyio.CancelScope()
+        self._task: asyncio.Task[None] | None = None
+        self._started = False
+        self.ended = anyio.Event()
+
+    async def start(self, asgi: Asgi) -> None:
+        self._tasks.start_soon(self._serve, asgi)
+        await until(lambda: self._started)
+
+    async def _serve(self, asgi: Asgi) -> None:
+        if self._how == "scope":
+            self._started = True
+            with self._scope:
+                await self._run(asgi)
+        else:
+            self._task = asyncio.create_task(self._run(asgi))
+            self._started = True
+            await asyncio.wait([self._task])
+        self.ended.set()
+
+    async def _run(self, asgi: Asgi) -> None:
+        await self._chat.adapter(asgi.scope, asgi.app_receive, asgi.app_send)
+
+    async def cancel(self) -> None:
+        if self._task is None:
+            self._scope.cancel()
+            return
+        self._task.cancel()
+        if self._how == "twice":
+            for _ in range(10):
+                await anyio.lowlevel.checkpoint()
+            self._task.cancel()
+
+
+@pytest.mark.parametrize("how", ["scope", "native", "twice"])
+async def test_cancelled_before_it_accepts_there_is_no_client(how: str) -> None:
+    async with Chat().running() as chat, anyio.create_task_group() as tasks:
+        asgi = Asgi(connects=False)
+        server = Cancelling(tasks, chat, how)
+        await server.start(asgi)
+        await anyio.wait_all_tasks_blocked()
+        await server.cancel()
+        await server.ended.wait()
+        assert asgi.sent == []
+        assert chat.adapter.statistics().connections_total == 0
+
+
+@pytest.mark.parametrize("how", ["scope", "native", "twice"])
+@pytest.mark.parametrize("passes", range(8))
+async def test_cancelled_as_it_starts_the_client_is_told(
+    how: str, passes: int
+) -> None:
+    async with Chat().running() as chat, anyio.create_task_group() as tasks:
+        asgi = Asgi()
+        server = Cancelling(tasks, chat, how)
+        await server.start(asgi)
+        await until(lambda: asgi.accepted)
+        for _ in range(passes):
+            await anyio.lowlevel.checkpoint()
+        began = anyio.current_time()
+        await server.cancel()
+        with pytest.raises(TransportClosed) as closed:
+            await asgi.receive()
+        assert closed.value.code == 1001
+        await server.ended.wait()
+        assert anyio.current_time() == began
+        # on_disconnect for whom on_connect has seen, and for nobody else.
+        assert [sid for sid, _, _ in chat.gone] == list(chat.clients)
+        assert chat.adapter.statistics().connections == 0
+        chat.check()
+
+
+@pytest.mark.parametrize("how", ["scope", "native", "twice"])
+async def test_cancelled_as_it_reads_the_client_is_told(how: str) -> None:
+    async with Chat().running() as chat, anyio.create_task_group() as tasks:
+        asgi = Asgi()
+        server = Cancelling(tasks, chat, how)
+        await server.start(asgi)
+        await until(lambda: chat.clients)
+        await asgi.send('{"event": "join", "data": "lobby"}')
+        await anyio.wait_all_tasks_blocked()
+        await chat.adapter.emit("last words", room="lobby")
+        await server.cancel()
+        assert "last words" in str(await asgi.receive())
+        with pytest.raises(TransportClosed) as closed:
+            await asgi.receive()
+        assert (closed.value.code, closed.value.reason) == (1001, "going away")
+        await server.ended.wait()
+        assert [code for _, code, _ in chat.gone] == [1001]
+
+
+@pytest.mark.parametrize("how", ["scope", "native", "twice"])
+async def test_cancelled_while_its_inbox_is_full_the_client_is_told(how: str) -> None:
+    async with (
+        Chat(inbox_messages=1).running() as chat,
+        anyio.create_task_group() as tasks,
+    ):
+        asgi = Asgi()
+        server = Cancelling(tasks, chat, how)
+        await server.start(asgi)
+        for _ in range(5):
+            await asgi.send('{"event": "wait"}')
+        await anyio.wait_all_tasks_blocked()
+        await server.cancel()
+        with pytest.raises(TransportClosed) as closed:
+            await asgi.receive()
+        assert closed.value.code == 1001
+        await server.ended.wait()
+        assert len(chat.gone) == 1
+        chat.check()
+
+
+@pytest.mark.parametrize("how", ["scope", "native", "twice"])
+async def test_cancelled_as_it_ends_it_ends_first(how: str) -> None:
+    chat = Chat()
+
+    @chat.adapter.on_disconnect()
+    async def slow(event: str, client: Client, data: Any) -> None:
+        await anyio.sleep(1.0)
+        chat.handled.append("done")
+
+    async with chat.running(), anyio.create_task_group() as tasks:
+        asgi = Asgi()
+        server = Cancelling(tasks, chat, how)
+        await server.start(asgi)
+        await until(lambda: chat.clients)
+        asgi.drop()
+        await until(lambda: chat.gone)
+        await server.cancel()
+        assert chat.handled == []
+        await server.ended.wait()
+        assert chat.handled == ["done"]
+        assert [code for _, code, _ in chat.gone] == [1006]
+
+
+async def test_cancelled_in_a_send_that_cannot_be_cancelled_it_ends() -> None:
+    """As on hypercorn's trio worker, with a client that has stopped reading."""
+    async with (
+        Chat(close_seconds=1.0).running() as chat,
+        anyio.create_task_group() as tasks,
+    ):
+        asgi = Asgi()
+        server = Cancelling(tasks, chat, "scope")
+        await server.start(asgi)
+        await until(lambda: chat.clients)
+        asgi.stall(shielded=True)
+        await chat.adapter.broadcast("never read")
+        await until(lambda: asgi.sending)
+        began = anyio.current_time()
+        await server.cancel()
+        await server.ended.wait()
+        assert anyio.current_time() - began == pytest.approx(1.0)
+        assert [code for _, code, _ in chat.gone] == [1001]
+        statistics = chat.adapter.statistics()
+        assert (statistics.connections, statistics.outbound.pending) == (0, 0)
+        chat.check()
+        # The server lets go of the connection in the end.
+        asgi.unstall()
+
+
+# -- clients of every kind --------------------------------------------------------------
+
+
+async def test_a_send_that_goes_nowhere_and_never_yields_starves_nobody() -> None:
+    """As hypercorn's, once the client is gone and before that is heard of."""
+    async with Chat(outbox_messages=10_000).running() as chat:
+        async with chat.peer() as peer, chat.client() as (client, _):
+            gone = next(iter(chat.clients))
+            # The disconnect comes late: the reader has its hands full.
+            for _ in range(80):
+                await peer.send('{"event": "wait"}')
+            for _ in range(5000):
+                await chat.clients[gone].emit("tick")
+            peer.drop(silent=True)
+            passes = 0
+            while not chat.gone and passes < 1000:
+                passes += 1
+                await anyio.lowlevel.checkpoint()
+            assert passes > 10
+            chat.release()
+            assert await client.call("echo", 1) == 1
+
+
+async def test_a_thousand_clients_leave_nothing_behind() -> None:
+    chat = Chat()
+    leave = anyio.Event()
+
+    async def come_and_go(n: int) -> None:
+        async with chat.peer() as peer:
+            await peer.send('{"event": "join", "data": "lobby"}')
+            await peer.send(f'{{"event": "join", "data": "room {n % 10}"}}')
+            await peer.send('{"event": "echo"}')
+            await leave.wait()
+            if n % 2:
+                peer.drop(silent=bool(n % 4))
+
+    async with chat.running():
+        await anyio.wait_all_tasks_blocked()
+        tasks_before = running_tasks()
+        async with anyio.create_task_group() as tasks:
+            for n in range(1000):
+                tasks.start_soon(come_and_go, n)
+            await until(lambda: len(chat.handled) == 1000)
+            statistics = chat.adapter.statistics()
+            assert (statistics.connections, statistics.rooms) == (1000, 11)
+            await chat.adapter.emit("said", "hi", room="lobby")
+            leave.set()
+        await anyio.wait_all_tasks_blocked()
+        assert running_tasks() == tasks_before
+        assert len(chat.gone) == len({sid for sid, _, _ in chat.gone}) == 1000
+        statistics = chat.adapter.statistics()
+        assert (statistics.connections, statistics.rooms) == (0, 0)
+        assert chat.connections() == []
+
+
+async def test_sids_are_unguessable_and_never_used_twice() -> None:
+    async with Chat().running() as chat:
+        sids: set[str] = set()
+        for _ in range(20):
+            async with chat.client() as (_, sid):
+                sids.add(sid)
+        assert len(sids) == 20
+        assert {len(sid) for sid in sids} == {25}
+        assert {sid[0] for sid in sids} == {"~"}
+
+
+async def test_any_transport_can_be_served() -> None:
+    adapter = ActorAdapter()
+    seen: list[object] = []
+
+    @adapter.on_connect()
+    def hello(event: str, client: Client, data: Any) -> None:
+        seen.append(client.scope)
+
+    async with adapter.running(), anyio.create_task_group() as tasks:
+        transport = MemoryTransport()
+        tasks.start_soon(adapter.serve, transport, {"type": "carrier pigeon"})
+        await transport.peer.wait_opened()
+        await until(lambda: seen)
+        transport.peer.close()
+    assert seen == [{"type": "carrier pigeon"}]
+
+
+async def test_a_transport_whose_receive_fails_takes_its_client_along() -> None:
+    class Broken(Exception):
+        pass
+
+    async with Chat().running() as chat:
+        asgi = Asgi()
+
+        async def receive() -> dict[str, Any]:
+            if chat.clients:
+                raise Broken
+            return await asgi.app_receive()
+
+        with pytest.raises(Broken):
+            await chat.adapter(asgi.scope, receive, asgi.app_send)
+        # Its server is told, and its client as well.
+        assert asgi.sent[-1]["code"] == 1001
+        assert len(chat.gone) == 1
