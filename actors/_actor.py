@@ -157,6 +157,8 @@ class Actor(Generic[M]):
     others has `Down` among them.
     """
 
+    __slots__ = ("context",)
+
     stop_grace: float = math.inf
     """Seconds that the message in flight may still take once a stop was asked
     for; then its handler is cancelled and `stopped` runs.  Infinite by default:

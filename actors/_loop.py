@@ -71,7 +71,10 @@ async def serve(
     park = addressee.runtime.parker.park
     while True:
         if not queue and not mailbox.system:
+            mailbox.rest()
             await park(mailbox)
+            queue = mailbox.queue
+            popleft = queue.popleft
             continue
         began = tick()
         for _ in range(MESSAGES_PER_TURN):
@@ -80,6 +83,9 @@ async def serve(
                 if message is STOP:
                     return
                 await _receive_system(message, receive)
+                # What came meanwhile is in a queue made for it.
+                queue = mailbox.queue
+                popleft = queue.popleft
             else:
                 # Here and below take() and done() are written out: the two calls
                 # would be a sixth of what a message costs.

@@ -18,7 +18,7 @@ from typing import Any, TypeVar, final
 
 from ._capacity import MailboxOptions, MailboxOwner, MailboxStatistics, Overflow
 from ._parking import Parker
-from ._room import Room, Sender
+from ._room import NO_QUEUE, Room, Sender
 
 M = TypeVar("M")
 
@@ -119,17 +119,21 @@ class Mailbox(Room[M]):
         Returns:
             False if it was refused; then it was not accepted.
         """
-        weights = self._weights
-        if weights is None:
-            if len(self.queue) >= self._limit:
+        queue = self.queue
+        if self._weights is None:
+            if len(queue) >= self._limit:
                 return self._put_at_limit(message, 0)
+            if queue is NO_QUEUE:
+                queue = self._unrest()
         else:
             weight = self._weight_of(message)
-            if len(self.queue) >= self._limit or self.weight + weight > self._heavy:
+            if len(queue) >= self._limit or self.weight + weight > self._heavy:
                 return self._put_at_limit(message, weight)
+            if queue is NO_QUEUE:
+                queue = self._unrest()
             self.weight += weight
-            weights.append(weight)
-        self.queue.append(message)
+            self._weights.append(weight)
+        queue.append(message)
         self.accepted += 1
         if self.parked is not None:
             self._unpark(self)
@@ -215,8 +219,11 @@ class Mailbox(Room[M]):
             None if it was put.  Else the place in the line: go on with
             `wait_in_line`, or leave with `give_up`.
         """
-        if self._weights is None and len(self.queue) < self._limit:
-            self.queue.append(message)
+        queue = self.queue
+        if self._weights is None and len(queue) < self._limit:
+            if queue is NO_QUEUE:
+                queue = self._unrest()
+            queue.append(message)
             self.accepted += 1
             if self.parked is not None:
                 self._unpark(self)

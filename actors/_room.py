@@ -17,6 +17,10 @@ from ._parking import Parkable
 
 M = TypeVar("M")
 
+# The queue of every room in which nothing waits and nobody looks: it holds
+# nothing, ever.  A queue of its own would be a tenth of what an idle actor weighs.
+NO_QUEUE: deque[Any] = deque(maxlen=0)
+
 # A level goes back only at half of what raised it: at the mark itself each
 # message put and taken would be an event.
 _BACK = 0.5
@@ -76,10 +80,11 @@ class Room(Generic[M]):
     def __init__(self, options: MailboxOptions, owner: MailboxOwner) -> None:
         self.options = options
         self._owner = owner
-        self.queue: deque[M] = deque()
+        self.queue: deque[M] = NO_QUEUE
         # Beside the queue, so that each message is weighed once: by its sender,
         # whom an error of the function concerns.
-        self._weights: deque[int] | None = None if options.weigh is None else deque()
+        self._weights: deque[int] | None
+        self._weights = None if options.weigh is None else NO_QUEUE
         # Of all that waits, promises included.
         self.weight: int = 0
         # Room given away and not filled yet; see Mailbox.promise.
@@ -107,8 +112,24 @@ class Room(Generic[M]):
         max_weight = self.options.max_weight
         return max_weight is None or waiting == 0 or self.weight + weight <= max_weight
 
+    def rest(self) -> None:
+        """Hold no memory until something comes; for a reader about to sleep."""
+        if not self.queue:
+            self.queue = NO_QUEUE
+            if self._weights is not None:
+                self._weights = NO_QUEUE
+
+    def _unrest(self) -> deque[M]:
+        """Make the queues that something can wait in."""
+        self.queue = deque()
+        if self._weights is not None:
+            self._weights = deque()
+        return self.queue
+
     def _append(self, message: M, weight: int) -> None:
         """Let *message* in, for which there is room."""
+        if self.queue is NO_QUEUE:
+            self._unrest()
         self.queue.append(message)
         if self._weights is not None:
             self._weights.append(weight)
@@ -127,6 +148,8 @@ class Room(Generic[M]):
         """Let *message* in, which was promised its room."""
         self.promised -= 1
         self._set_limits()
+        if self.queue is NO_QUEUE:
+            self._unrest()
         self.queue.append(message)
         if self._weights is not None:
             self._weights.append(weight)
@@ -136,6 +159,8 @@ class Room(Generic[M]):
         self.promised -= 1
         self.weight -= weight
         self._set_limits()
+        if self.level:
+            self._fall()
 
     def _remove(self, index: int) -> M:
         """Take the message at *index* out."""

@@ -100,6 +100,29 @@ Inbound: TypeAlias = Event | _Opened | _Answered
 class Connection(Actor[Inbound]):
     """One client."""
 
+    __slots__ = (
+        "_acks",
+        "_admitted",
+        "_clients",
+        "_house",
+        "_leaving",
+        "_opening",
+        "_patience",
+        "_rooms_left",
+        "_session",
+        "_strikes",
+        "close_code",
+        "close_reason",
+        "gone",
+        "is_set_up",
+        "reading",
+        "scope",
+        "sid",
+        "stop_grace",
+        "transport",
+        "writer",
+    )
+
     def __init__(
         self, house: House, sid: str, scope: Scope, transport: Transport, gone: Gate
     ) -> None:

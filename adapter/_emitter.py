@@ -75,7 +75,7 @@ class Emitter:
         if connection is not None and await connection.send(item):
             return
         server.count("unknown_recipients")
-        letter = DeadLetter(item.frame, f"/connections/{sid}", Undelivered.NO_RECIPIENT)
+        letter = DeadLetter(item.frame, f"/_connections/{sid}", Undelivered.NO_RECIPIENT)
         server.require_running().dead_letters.publish(letter)
         # A loop that emits to one who has left must not keep the others from
         # running.

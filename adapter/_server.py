@@ -1,8 +1,8 @@
 """Server: the tree that connections live in, and the way in and out of it.
 
     /                    the system's root
-    ├── rooms            the registry: who is in which room
-    └── connections      one actor for each client, named by its sid
+    ├── _rooms           the registry: who is in which room
+    └── _connections     one actor for each client, named by its sid
 
 Stopped in reverse: the connections first, all at once, then the rooms.
 """
@@ -93,8 +93,8 @@ class Server:
         connections = DynamicSupervisor()
         try:
             async with ActorSystem() as system:
-                await system.start_child(ChildSpec("rooms", lambda: self.registry))
-                await system.start_child(ChildSpec("connections", lambda: connections))
+                await system.start_child(ChildSpec("_rooms", lambda: self.registry))
+                await system.start_child(ChildSpec("_connections", lambda: connections))
                 self.system = system
                 self._supervisor = connections
                 self._farewell = None
@@ -104,8 +104,10 @@ class Server:
                     with anyio.CancelScope(shield=True):
                         await self.drain(*GOING_AWAY)
                     self._supervisor = None
-                    self.system = None
         finally:
+            # Not before: the application's own actors, which stop first, may
+            # have something to say as they do.
+            self.system = None
             # Whatever the system has ended without: nobody waits for it now.
             for connection in tuple(self.connections.values()):
                 connection.let_go()

@@ -232,6 +232,7 @@ class Writer:
                     await checkpoint()
             elif finish is None:
                 turn = 0
+                outbox.rest()
                 await park(outbox)
             else:
                 break

@@ -46,8 +46,8 @@ class Row:
     ratio: float
     ratio_low: float
     ratio_high: float
-    #: The same ratio of what a second of processor time achieved.  It hardly
-    #: suffers from others on the core; but idling, too, costs nothing here.
+    #: The same ratio of what a second of processor time achieved.  It suffers
+    #: less from others on the core; but idling, too, costs nothing here.
     cpu_ratio: float | None
     load: float
     server: float

@@ -1,38 +1,14 @@
-"""Fakes and actors that the tests of the actors share."""
+"""What stands in for a mailbox's owner and for an event loop."""
 
 from __future__ import annotations
 
 import types
-from collections.abc import Awaitable, Callable, Coroutine, Generator
-from typing import Any, TypeVar
+from collections.abc import Callable, Coroutine, Generator
+from typing import Any
 
-import anyio
-
-from greenroom import Actor, ActorRef, ExitReason, MailboxOptions, Overflow
-from greenroom.actors import UNSUPERVISED, Cell, Mailbox, Parent, Registry, Runtime
+from greenroom import Overflow
+from greenroom.actors import Mailbox
 from greenroom.actors._parking import Parkable, Parker
-
-from ..supervision.clock import virtual
-
-__all__ = [
-    "Hand",
-    "Owner",
-    "Recorder",
-    "Slot",
-    "Steps",
-    "balanced",
-    "cell_of",
-    "idle",
-    "open_registry",
-    "spawn",
-    "virtual",
-]
-
-T = TypeVar("T")
-
-
-class Boom(Exception):
-    """What fails here, fails with this."""
 
 
 class Owner:
@@ -130,76 +106,6 @@ class Steps:
             self.over = True
         except StopIteration as stop:
             self.over, self.value = True, stop.value
-
-
-class Recorder(Actor[Any]):
-    """Writes down what it receives, and does what it is told.
-
-    A message that can be called is called; one that is an exception is raised;
-    every other is the answer.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.log: list[Any] = []
-        self.reason: ExitReason | None = None
-
-    async def receive(self, message: Any) -> object:
-        if isinstance(message, BaseException):
-            raise message
-        if callable(message):
-            result = message(self)
-            return await result if isinstance(result, Awaitable) else result
-        self.log.append(message)
-        return message
-
-    async def stopped(self, reason: ExitReason) -> None:
-        self.reason = reason
-
-
-async def idle() -> None:
-    """Return when everything that can be done at this virtual moment is done."""
-    await anyio.sleep(1e-6)
-
-
-def cell_of(
-    runtime: Runtime,
-    actor: Actor[T] | Callable[[], Actor[T]],
-    path: str = "/actor",
-    *,
-    mailbox: MailboxOptions | None = None,
-    parent: Parent = UNSUPERVISED,
-) -> Cell[T]:
-    """A cell of *actor*, not started."""
-
-    def factory() -> Actor[T]:
-        return actor if isinstance(actor, Actor) else actor()
-
-    options = mailbox or MailboxOptions()
-    return Cell(runtime, path, factory, parent, mailbox=options)
-
-
-async def spawn(
-    runtime: Runtime,
-    actor: Actor[T] | Callable[[], Actor[T]],
-    path: str = "/actor",
-    *,
-    mailbox: MailboxOptions | None = None,
-    parent: Parent = UNSUPERVISED,
-) -> ActorRef[T]:
-    """Start *actor* on *runtime*, with nobody above it unless told."""
-    cell = cell_of(runtime, actor, path, mailbox=mailbox, parent=parent)
-    cell.start()
-    assert await cell.wait_started() is None
-    return cell.ref
-
-
-async def open_registry(
-    runtime: Runtime, *, mailbox: MailboxOptions | None = None
-) -> tuple[Registry, ActorRef[Any]]:
-    """A registry, and the ref to it."""
-    registry = Registry()
-    return registry, await spawn(runtime, registry, "/registry", mailbox=mailbox)
 
 
 def balanced(mailbox: Mailbox[Any]) -> bool:

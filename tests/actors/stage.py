@@ -121,12 +121,14 @@ class Stage:
         self.letters: list[DeadLetter] = []
         self.cells: list[Cell[Any]] = []
         self._numbers = itertools.count(1)
+        # Whether the books were right whenever something was lost: in the middle
+        # of things, where a check at the end does not look.
+        self._sound = True
         runtime.dead_letters.listen(self._lost)
 
     def _lost(self, letter: DeadLetter) -> None:
         self.letters.append(letter)
-        # Also in the middle of things.
-        self.check()
+        self._sound &= all(conserves(cell.mailbox) for cell in self.cells)
 
     def cell(
         self,
@@ -162,7 +164,8 @@ class Stage:
         return cell
 
     def check(self) -> None:
-        """Every message is accounted for."""
+        """Every message is accounted for, and always was."""
+        assert self._sound
         for cell in self.cells:
             assert conserves(cell.mailbox), (cell.path, cell.mailbox.statistics())
 

@@ -972,7 +972,7 @@ async def test_dead_letters_say_who_did_not_get_what() -> None:
             assert letters
             for letter in letters:
                 assert letter.why is Undelivered.OVERFLOW
-                assert letter.recipient == f"/connections/{sid}"
+                assert letter.recipient == f"/_connections/{sid}"
                 assert json.loads(str(letter.message))["event"] == "said"
 
 

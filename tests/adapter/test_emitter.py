@@ -130,7 +130,7 @@ async def test_what_is_sent_to_a_sid_that_is_not_there_is_a_dead_letter(
     assert await crowd.heard() == "a"
     (letter,) = adapter.system.dead_letters.latest
     assert json.loads(str(letter.message))["data"] == 7
-    assert letter.recipient == "/connections/~nobody"
+    assert letter.recipient == "/_connections/~nobody"
     assert letter.why is Undelivered.NO_RECIPIENT
     assert adapter.statistics().unknown_recipients == 1
 

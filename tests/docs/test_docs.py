@@ -95,9 +95,9 @@ def run(section: Section, backend: str) -> None:
 
 def run_block(section: Section, block: Block, module: ModuleType, backend: str) -> str:
     """Run one program, and its main; return what it prints."""
-    # Tracebacks show the page and its line.
+    # Tracebacks show page and line; not its path, where pytest would read Python.
     source = "\n" * block.line + block.text
-    code = compile(source, section.page, "exec", dont_inherit=True)
+    code = compile(source, f"<{section.page.name}>", "exec", dont_inherit=True)
     with contextlib.redirect_stdout(io.StringIO()) as printed:
         exec(code, module.__dict__)
         main = module.__dict__.pop("main", None)

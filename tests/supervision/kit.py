@@ -28,6 +28,7 @@ from greenroom import (
     Restart,
     Shutdown,
     StartFailed,
+    Strategy,
     Supervisor,
 )
 
@@ -246,3 +247,30 @@ def statuses(supervisor: Supervisor | DynamicSupervisor) -> dict[str, str]:
 def now() -> float:
     """Seconds on the virtual clock."""
     return anyio.current_time()
+
+
+def trio(
+    journal: Journal, strategy: Strategy, b: Step | None = None, **options: Any
+) -> Supervisor:
+    """A supervisor of a, b and c."""
+    return family(
+        [
+            worker("a", journal),
+            worker("b", journal, on_start=b),
+            worker("c", journal),
+        ],
+        strategy=strategy,
+        **options,
+    )
+
+
+def child(supervisor: Supervisor, id: str) -> ActorRef[object]:
+    """The ref of a child that must be there."""
+    ref = supervisor.child(id)
+    assert ref is not None
+    return ref
+
+
+async def incarnations(supervisor: Supervisor) -> list[object]:
+    """Which incarnation of each child answers."""
+    return [await incarnation(info.ref) for info in supervisor.children()]

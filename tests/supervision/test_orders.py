@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import anyio
 import pytest
 
 from greenroom import (
     ActorNotAlive,
-    ActorRef,
     ActorSystem,
     ChildCounts,
     ChildExists,
@@ -16,8 +14,6 @@ from greenroom import (
     ChildSpec,
     ChildStatus,
     Crashed,
-    DynamicSupervisor,
-    Restart,
     Shutdown,
     StartError,
 )
@@ -25,16 +21,11 @@ from greenroom import (
 from .kit import (
     Boom,
     Journal,
-    Worker,
     crowd,
     elapse,
-    fail,
     fails_again,
     family,
     idle,
-    in_turn,
-    incarnation,
-    lasting,
     now,
     patient,
     restarting,
@@ -281,128 +272,3 @@ async def test_a_child_that_was_stopped_by_order_stays_stopped() -> None:
         b.tell(Boom())
         await idle()
         assert statuses(supervisor) == {"a": "stopped", "b": "running"}
-
-
-async def test_stopping_a_child_that_stops_already_waits_for_it() -> None:
-    journal = Journal()
-    supervisor = family([worker("a", journal, on_stop=lasting(3))])
-    async with running(supervisor):
-        ref = supervisor.child("a")
-        assert ref is not None
-        began = now()
-        ref.stop_nowait(Shutdown("mine"))
-        await elapse(1)
-        assert statuses(supervisor) == {"a": "stopping"}
-        async with anyio.create_task_group() as group:
-            group.start_soon(supervisor.stop_child, "a")
-            group.start_soon(supervisor.stop_child, "a")
-        assert now() - began == pytest.approx(3)
-        assert statuses(supervisor) == {"a": "stopped"}
-        assert supervisor.children()[0].reason == Shutdown("mine")
-
-
-async def test_a_child_stops_though_the_one_who_ordered_it_has_left() -> None:
-    journal = Journal()
-    supervisor = family([worker("a", journal, on_stop=lasting(1e9), shutdown=3)])
-    async with running(supervisor):
-        with anyio.move_on_after(1) as scope:
-            await supervisor.stop_child("a")
-        assert scope.cancelled_caught
-        assert statuses(supervisor) == {"a": "stopping"}
-        await elapse(2.1)
-        assert statuses(supervisor) == {"a": "stopped"}
-        assert (await supervisor.restart_child("a")).alive
-
-
-async def test_a_child_starts_though_the_one_who_ordered_it_has_left() -> None:
-    journal = Journal()
-    for supervisor in (family(), crowd()):
-        async with running(supervisor):
-            with anyio.move_on_after(1):
-                await supervisor.start_child(worker("a", journal, on_start=lasting(3)))
-            assert statuses(supervisor) == {"a": "starting"}
-            await elapse(3)
-            assert statuses(supervisor) == {"a": "running"}
-
-
-async def test_a_start_that_fails_after_the_one_who_ordered_it_has_left(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    """It is an exit like any other: restarted, counted and reported."""
-    journal = Journal()
-
-    async def late(worker: Worker) -> None:
-        await lasting(3)(worker)
-        await fail()
-
-    supervisor = family()
-    async with running(supervisor):
-        with anyio.move_on_after(1):
-            await supervisor.start_child(worker("a", journal, on_start=in_turn(late)))
-        await elapse(3)
-        assert journal == ["start a", "start a"]
-        assert await incarnation(supervisor.child("a")) == 2
-        assert "/top/a failed: StartFailed" in caplog.text
-        with anyio.move_on_after(1):
-            await supervisor.start_child(
-                worker("b", journal, Restart.TEMPORARY, on_start=late)
-            )
-        await elapse(3)
-        assert statuses(supervisor) == {"a": "running"}
-
-
-@pytest.mark.parametrize("dynamic", [False, True])
-async def test_a_child_stopped_while_it_starts_is_news_to_the_one_who_waits(
-    dynamic: bool,
-) -> None:
-    supervisor = crowd() if dynamic else family()
-    async with running(supervisor), anyio.create_task_group() as group:
-
-        async def start() -> None:
-            spec = worker("a", Journal(), on_start=lasting(9))
-            with pytest.raises(StartError, match="it ended as it started"):
-                await supervisor.start_child(spec)
-
-        group.start_soon(start)
-        await idle()
-        ref = supervisor.children()[0].ref
-        assert ref is not None
-        if isinstance(supervisor, DynamicSupervisor):
-            await supervisor.stop_child(ref)
-        else:
-            await supervisor.stop_child("a")
-        assert statuses(supervisor) == {}
-
-
-async def test_a_manual_restart_begins_the_backoff_anew() -> None:
-    journal = Journal()
-    supervisor = family([worker("a", journal, on_start=fails_again())], **patient())
-    async with running(supervisor):
-        await restarting(supervisor.child("a"))
-        assert statuses(supervisor) == {"a": "restarting"}
-        await supervisor.stop_child("a")
-        ref = await supervisor.restart_child("a")
-        ref.tell(Boom())
-        await idle()
-        assert await incarnation(ref) == 2
-
-
-async def test_a_child_that_runs_and_ends_at_once_has_started() -> None:
-    """It did start: what came of it is for the supervisor to judge."""
-
-    async def last_words(worker: Worker) -> None:
-        worker.context.ref.tell(Boom())
-
-    supervisor = family()
-    async with running(supervisor):
-        ref: ActorRef[object] = await supervisor.start_child(
-            worker("a", Journal(), on_start=in_turn(last_words))
-        )
-        await idle()
-        assert await incarnation(ref) == 2
-        gone = await supervisor.start_child(
-            worker("b", Journal(), Restart.TEMPORARY, on_start=last_words)
-        )
-        await idle()
-        assert not gone.alive
-        assert statuses(supervisor) == {"a": "running"}

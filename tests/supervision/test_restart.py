@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import random
-
 import pytest
 
 from greenroom import (
     ActorSystem,
-    Backoff,
     ChildSpec,
-    Crashed,
     GaveUp,
     Intensity,
     Killed,
@@ -25,18 +21,13 @@ from .kit import (
     Boom,
     Journal,
     crowd,
-    decline,
     elapse,
-    fail,
     fails_again,
     family,
     idle,
     in_turn,
     incarnation,
     lasting,
-    now,
-    patient,
-    restarting,
     running,
     statuses,
     worker,
@@ -309,221 +300,3 @@ async def test_what_waits_for_a_child_is_kept_or_dropped_at_its_restart() -> Non
             assert statistics.accepted == 3
         assert counts == {"keeps": 2, "drops": 0}
         assert system.dead_letters.counts[Undelivered.RESTARTED] == 2
-
-
-# -- backoff --------------------------------------------------------------------
-
-
-async def test_a_child_that_fails_in_a_row_waits_longer_and_longer() -> None:
-    journal = Journal()
-    options = patient() | {"backoff": Backoff(1.0, 5.0)}
-    spec = worker("a", journal, on_start=fails_again(5))
-    supervisor = family([spec], **options)
-    async with running(supervisor):
-        ref = supervisor.child("a")
-        assert ref is not None
-        began = now()
-        ref.tell(Boom())
-        # At once, then 1, 2, 4, 5 and 5 seconds.
-        for at, starts in ((0.5, 2), (1.5, 3), (3.5, 4), (7.5, 5), (12.5, 6)):
-            await elapse(began + at - now())
-            assert len(journal.of("start")) == starts
-            assert statuses(supervisor) == {"a": "restarting"}
-        await elapse(5)
-        assert statuses(supervisor) == {"a": "running"}
-
-
-async def test_a_child_that_lasted_begins_its_backoff_anew() -> None:
-    supervisor = family(
-        [worker("a", Journal())],
-        **patient() | {"backoff": Backoff(1.0, 5.0)},
-    )
-    async with running(supervisor):
-        ref = supervisor.child("a")
-        assert ref is not None
-        for count in range(1, 4):
-            await elapse(3)  # the mean of both bounds
-            ref.tell(Boom())
-            await idle()
-            assert await incarnation(ref) == 1 + count
-        ref.tell(Boom())
-        await idle()
-        assert statuses(supervisor) == {"a": "restarting"}
-
-
-async def test_the_jitter_comes_from_the_injected_generator() -> None:
-    waits: list[float] = []
-    for seed in (1, 1, 2):
-        supervisor = family(
-            [worker("a", Journal(), on_start=fails_again())],
-            backoff=Backoff(1.0, 5.0),
-            rng=random.Random(seed),
-        )
-        async with running(supervisor):
-            ref = supervisor.child("a")
-            assert ref is not None
-            ref.tell(Boom())
-            began = now()
-            await ref.ask("which?")
-            waits.append(round(now() - began, 6))
-    assert waits[0] == waits[1] != waits[2]
-    assert 0 < min(waits) <= max(waits) < 1
-
-
-async def test_a_waiting_child_does_not_hold_up_the_others() -> None:
-    journal = Journal()
-    supervisor = family(
-        [worker("a", journal, on_start=fails_again()), worker("b", journal)],
-        **patient(),
-    )
-    async with running(supervisor):
-        await restarting(supervisor.child("a"))
-        b = supervisor.child("b")
-        assert b is not None
-        b.tell(Boom())
-        await idle()
-        assert statuses(supervisor) == {"a": "restarting", "b": "running"}
-        await elapse(11)
-        assert statuses(supervisor) == {"a": "running", "b": "running"}
-
-
-# -- dynamic children -----------------------------------------------------------
-
-
-@pytest.mark.parametrize("message", [Normal(), Shutdown(), Shutdown("x"), Boom()])
-async def test_a_temporary_dynamic_child_is_never_restarted(message: object) -> None:
-    """Behaviour 92: temporary child is not restarted regardless of reason."""
-    supervisor = crowd()
-    async with running(supervisor):
-        ref = await supervisor.start_child(worker("a", Journal(), TEMPORARY))
-        ref.tell(message)
-        await ref.wait_stopped()
-        assert supervisor.children() == ()
-
-
-@pytest.mark.parametrize(
-    ("message", "restarted"),
-    [(Normal(), False), (Shutdown(), False), (Shutdown("x"), False), (Boom(), True)],
-)
-async def test_a_transient_dynamic_child_is_restarted_after_a_failure(
-    message: object, restarted: bool
-) -> None:
-    """Behaviour 93: transient child is restarted unless normal/shutdown."""
-    supervisor = crowd()
-    async with running(supervisor):
-        ref = await supervisor.start_child(worker("a", Journal(), T))
-        ref.tell(message)
-        await idle()
-        assert statuses(supervisor) == ({"a": "running"} if restarted else {})
-
-
-@pytest.mark.parametrize("message", [Normal(), Shutdown(), Shutdown("x"), Boom()])
-async def test_a_permanent_dynamic_child_is_always_restarted(message: object) -> None:
-    """Behaviour 94: permanent child is restarted regardless of reason."""
-    supervisor = crowd()
-    async with running(supervisor):
-        ref = await supervisor.start_child(worker("a", Journal()))
-        ref.tell(message)
-        await idle()
-        assert await incarnation(ref) == 2
-
-
-async def test_a_restart_that_declines_drops_the_child_and_a_failed_one_does_not() -> (
-    None
-):
-    """Behaviour 95: child is restarted with different values."""
-    supervisor = crowd(**patient())
-    async with running(supervisor):
-        declining = await supervisor.start_child(
-            worker("a", Journal(), on_start=in_turn(None, decline))
-        )
-        failing = await supervisor.start_child(
-            worker("b", Journal(), on_start=in_turn(None, fail))
-        )
-        declining.tell(Boom())
-        failing.tell(Boom())
-        await idle()
-        assert statuses(supervisor) == {"b": "restarting"}
-        assert not declining.alive
-        assert failing.alive
-
-
-async def test_a_child_comes_back_when_its_second_start_succeeds() -> None:
-    """Behaviour 98: child is restarted when trying again."""
-    supervisor = crowd(intensity=Intensity(2, 5.0))
-    async with running(supervisor):
-        ref = await supervisor.start_child(
-            worker("a", Journal(), on_start=in_turn(None, fail))
-        )
-        ref.tell(Boom())
-        await idle()
-        assert await incarnation(ref) == 3
-
-
-async def test_a_dynamic_supervisor_gives_up_over_too_many_failures() -> None:
-    """Behaviour 99: child triggers maximum restarts."""
-    supervisor = crowd(intensity=Intensity(1, 5.0))
-    async with running(supervisor) as top:
-        ref = await supervisor.start_child(worker("a", Journal()))
-        ref.tell(Boom())
-        await idle()
-        error = Boom()
-        ref.tell(error)
-        assert await top.wait_stopped() == GaveUp("/top/a", error)
-        assert not ref.alive
-
-
-async def test_a_dynamic_supervisor_gives_up_over_failed_starts() -> None:
-    """Behaviour 99: child triggers maximum restarts when trying again."""
-    supervisor = crowd(intensity=Intensity(1, 5.0))
-    async with running(supervisor) as top:
-        ref = await supervisor.start_child(
-            worker("a", Journal(), on_start=in_turn(None, fail, fail))
-        )
-        ref.tell(Boom())
-        reason = await top.wait_stopped()
-        assert isinstance(reason, GaveUp)
-        assert isinstance(reason.error, Boom)
-
-
-async def test_only_the_dynamic_child_that_crashed_is_restarted() -> None:
-    """Behaviour 58: simple_one_for_one."""
-    journal = Journal()
-    supervisor = crowd()
-    async with running(supervisor):
-        refs = {
-            name: await supervisor.start_child(worker(name, journal)) for name in "abc"
-        }
-        journal.clear()
-        refs["b"].tell(Boom())
-        await idle()
-        # With the start arguments of its own.
-        assert journal == ["stop b", "gone b", "start b"]
-        assert await incarnation(refs["a"]) == 1
-        assert await incarnation(refs["b"]) == 2
-
-
-async def test_a_dynamic_child_that_cannot_restart_ends_all() -> None:
-    """Behaviour 59: simple_one_for_one_escalation."""
-    journal = Journal()
-    supervisor = crowd(intensity=Intensity(4, 5.0))
-    async with running(supervisor) as top:
-        bystander = await supervisor.start_child(worker("a", journal))
-        ref = await supervisor.start_child(
-            worker("b", journal, on_start=fails_again(100))
-        )
-        ref.tell(Boom())
-        assert isinstance(await top.wait_stopped(), GaveUp)
-        assert not bystander.alive
-    assert journal.of("gone") == ["b", "a"]
-
-
-async def test_a_dynamic_supervisor_lives_on_after_its_first_child() -> None:
-    """Behaviour 71: simple_one_for_one_corruption."""
-    supervisor = crowd()
-    async with running(supervisor):
-        first = await supervisor.start_child(worker("a", Journal(), TEMPORARY))
-        first.tell(Boom())
-        assert isinstance(await first.wait_stopped(), Crashed)
-        assert (await supervisor.start_child(worker("a", Journal(), TEMPORARY))).alive
-        assert statuses(supervisor) == {"a": "running"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from typing import Any, Literal
+from typing import Literal
 
 import anyio
 import pytest
@@ -12,7 +12,6 @@ import pytest
 from greenroom import (
     BRUTAL_KILL,
     ActorCrashed,
-    ActorRef,
     ChildSpec,
     Crashed,
     ExitReason,
@@ -20,14 +19,12 @@ from greenroom import (
     Normal,
     Restart,
     Shutdown,
-    StartError,
 )
 
 from .kit import (
     Boom,
     Journal,
     Step,
-    Stubborn,
     crowd,
     elapse,
     fail,
@@ -215,56 +212,6 @@ async def test_dynamic_children_stop_in_parallel() -> None:
     assert journal.of("gone") == ["1", "2", "3"]
 
 
-async def test_a_child_that_swallows_its_cancellation_holds_up_nobody(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    """Behaviour 29: child_unlink."""
-    journal = Journal()
-    stubborn = Stubborn()
-    supervisor = family(
-        [
-            worker("a", journal),
-            worker("stubborn", journal, on_stop=stubborn, shutdown=2),
-        ]
-    )
-    async with running(supervisor) as ref:
-        child = supervisor.child("stubborn")
-        assert child is not None
-        monitor = child.monitor()
-        began = now()
-        await supervisor.stop_child("stubborn")
-        assert now() - began == pytest.approx(2.5)
-        assert (await monitor.wait()).reason == Killed()
-        assert statuses(supervisor) == {"a": "running", "stubborn": "stopped"}
-        assert "/top/stubborn cannot be killed" in caplog.text
-        # It may be started again, under another ref, while the old task goes on.
-        assert await supervisor.restart_child("stubborn") is not child
-        stubborn.release.set()
-        await stubborn.over.wait()
-        await idle()
-        assert await ref.stop() == Shutdown()
-
-
-async def test_an_actor_that_cannot_be_killed_as_it_starts_is_given_up() -> None:
-    stubborn = Stubborn()
-    supervisor = family()
-    async with running(supervisor), anyio.create_task_group() as group:
-
-        async def start() -> None:
-            with pytest.raises(StartError, match="it ended as it started: Killed"):
-                await supervisor.start_child(
-                    worker("a", Journal(), on_start=stubborn, shutdown=1)
-                )
-
-        group.start_soon(start)
-        await idle()
-        began = now()
-        await supervisor.stop_child("a")
-        assert now() - began == pytest.approx(1.5)
-        assert statuses(supervisor) == {}
-        stubborn.release.set()
-
-
 @pytest.mark.parametrize(
     ("shutdown", "end", "seconds", "reported"),
     [
@@ -335,71 +282,6 @@ async def test_a_dynamic_child_is_stopped_as_its_spec_says(
     assert journal.of("stop") == stops
 
 
-async def test_a_supervisor_killed_at_its_deadline_takes_its_children_along() -> None:
-    journal = Journal()
-    inner = family(
-        [
-            worker("a", journal, on_stop=forever, shutdown=math.inf),
-            worker("b", journal, on_stop=forever, shutdown=math.inf),
-            ChildSpec(
-                "deep", lambda: family([worker("c", journal, shutdown=math.inf)])
-            ),
-        ]
-    )
-    supervisor = family([ChildSpec("inner", lambda: inner, shutdown=3)])
-    async with running(supervisor):
-        monitors = [
-            info.ref.monitor() for info in inner.children() if info.ref is not None
-        ]
-        began = now()
-        await supervisor.stop_child("inner")
-        # Nothing of it is left when it has ended.
-        assert now() - began == pytest.approx(3)
-        reasons = [monitor.down for monitor in monitors]
-    assert [down and down.reason for down in reasons] == [
-        Killed(),
-        Killed(),
-        Shutdown(),
-    ]
-    assert journal.of("gone") == ["c"]
-
-
-async def test_a_supervisor_with_a_brutal_end_kills_its_children() -> None:
-    journal = Journal()
-    inner = family([worker("a", journal), worker("b", journal)])
-    supervisor = family([ChildSpec("inner", lambda: inner, shutdown=BRUTAL_KILL)])
-    async with running(supervisor):
-        await supervisor.stop_child("inner")
-        assert statuses(supervisor) == {"inner": "stopped"}
-        assert statuses(inner) == {"a": "stopped", "b": "stopped"}
-    assert journal.of("stop") == []
-
-
-async def test_a_supervisor_killed_from_outside_kills_its_children() -> None:
-    journal = Journal()
-    inner = family([worker("a", journal), worker("slow", journal, on_start=forever)])
-    supervisor = family()
-    async with running(supervisor), anyio.create_task_group() as group:
-        outer = await supervisor.start_child(
-            ChildSpec("b", lambda: family([worker("c", journal)]), Restart.TEMPORARY)
-        )
-
-        async def start() -> None:
-            with pytest.raises(StartError, match="it ended as it started: Killed"):
-                await supervisor.start_child(ChildSpec("inner", lambda: inner))
-
-        group.start_soon(start)
-        await idle()
-        refs: list[ActorRef[Any] | None] = [outer, supervisor.child("inner")]
-        for ref in refs:
-            assert ref is not None
-            ref.kill()
-        await elapse(1)
-        assert journal.of("stop") == []
-        assert statuses(inner) == {"a": "stopped", "slow": "stopped"}
-        assert statuses(supervisor) == {}
-
-
 async def test_those_that_are_down_end_before_the_others_are_waited_for() -> None:
     journal = Journal()
     supervisor = family(
@@ -426,20 +308,3 @@ async def test_those_that_are_down_end_before_the_others_are_waited_for() -> Non
             await idle()
             await ref.stop()
         assert now() - began == pytest.approx(4, abs=0.1)
-
-
-async def test_a_supervisor_killed_while_it_stops_kills_those_who_are_left() -> None:
-    journal = Journal()
-    supervisor = family(
-        [worker("a", journal), worker("slow", journal, on_stop=lasting(4))]
-    )
-    async with running(supervisor) as ref:
-        ref.stop_nowait()
-        await elapse(1)
-        began = now()
-        ref.kill()
-        await ref.wait_stopped()
-        await idle()
-        assert now() - began < 0.1
-        assert statuses(supervisor) == {"a": "stopped", "slow": "stopped"}
-    assert journal.of("gone") == []
