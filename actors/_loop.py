@@ -72,6 +72,9 @@ async def serve(
     while True:
         if not queue and not mailbox.system:
             mailbox.rest()
+            # While it sleeps nothing here may keep the old queue alive.
+            queue = mailbox.queue
+            popleft = queue.popleft
             await park(mailbox)
             queue = mailbox.queue
             popleft = queue.popleft

@@ -105,26 +105,17 @@ class ActorSystem:
     @asynccontextmanager
     async def _run(self) -> AsyncGenerator[None]:
         self._body = anyio.CancelScope()
-        try:
-            async with run_actors() as runtime:
-                self._runtime = runtime
-                runtime.on_fatal = self.stop
-                cell = Cell(
-                    runtime, "/", lambda: self._root, self, mailbox=MailboxOptions()
-                )
-                cell.start()
-                try:
-                    await cell.wait_started()
-                    with self._body:
-                        yield
-                finally:
-                    await self._stop(cell)
-        finally:
-            # These come first: what else there is followed from them.
-            if self._runtime is not None and self._runtime.fatal_error is not None:
-                raise self._runtime.fatal_error
-            if self._failure is not None:
-                raise self._failure
+        async with run_actors() as runtime:
+            self._runtime = runtime
+            runtime.on_fatal = self.stop
+            cell = Cell(runtime, "/", self._make_root, self, mailbox=MailboxOptions())
+            cell.start()
+            try:
+                await cell.wait_started()
+                with self._body:
+                    yield
+            finally:
+                await self._stop(cell)
 
     async def _stop(self, cell: Cell[Any]) -> None:
         """Stop the tree, whoever cancels whom meanwhile."""
@@ -140,8 +131,14 @@ class ActorSystem:
                     # Only a native Task.cancel() gets past the shield.
                     native = cancelled
         curfew.done = True
+        # It comes first: what else was raised, was raised over it.
+        if self._failure is not None:
+            raise self._failure
         if native is not None:
             raise native
+
+    def _make_root(self) -> Supervisor:
+        return self._root
 
     # -- the root's parent, see actors.Parent ------------------------------
 

@@ -104,9 +104,7 @@ async def test_when_the_client_goes_all_are_told(acks: Acks) -> None:
     assert acks.answered(2, "late") is None
 
 
-async def test_they_are_bounded(
-    acks: Acks, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_they_are_bounded(acks: Acks, caplog: pytest.LogCaptureFixture) -> None:
     acks.expect(1, "question", 5.0)
     acks.call_back(2, print, 5.0)
     acks.expect(3, "question", 5.0)

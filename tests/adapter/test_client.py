@@ -63,9 +63,7 @@ def test_a_close_code_that_may_be_sent_is_one(code: int) -> None:
     check_close(code, "")
 
 
-@pytest.mark.parametrize(
-    "code", [0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, -1]
-)
+@pytest.mark.parametrize("code", [0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, -1])
 def test_a_close_code_that_may_not_be_sent_is_none(code: int) -> None:
     with pytest.raises(ValueError, match=f"code must be .*, got {code}"):
         check_close(code, "")

@@ -20,7 +20,7 @@ from greenroom import (
     Overflow,
     Undelivered,
 )
-from greenroom.testing import Event, TransportClosed
+from greenroom.testing import Event, TransportClosed, wait_idle
 
 from .support import Chat, until
 
@@ -49,7 +49,7 @@ async def test_messages_wait_until_on_connect_is_done() -> None:
     async with chat.running(), chat.peer() as peer:
         await peer.send('{"event": "first"}')
         await until(lambda: happened)
-        await anyio.wait_all_tasks_blocked()
+        await wait_idle()
         assert happened == ["connecting"]
         go_on.set()
         await until(lambda: len(happened) == 3)
@@ -417,7 +417,7 @@ async def test_who_reads_no_errors_is_too_slow() -> None:
         async with chat.peer(max_frames=1) as peer:
             while not chat.gone:
                 await peer.send("{")
-                await anyio.wait_all_tasks_blocked()
+                await wait_idle()
             assert chat.gone[0][1:] == (1013, "too slow: overflow")
 
 
@@ -444,7 +444,7 @@ async def test_a_client_may_answer_with_an_error() -> None:
         assert (failed.value.code, failed.value.message) == ("no", "not me")
         answers: list[object] = []
         await chat.clients[sid].emit("add", callback=answers.append)
-        await anyio.wait_all_tasks_blocked()
+        await wait_idle()
         assert answers == []
 
 
@@ -480,7 +480,7 @@ async def test_only_the_right_answer_counts() -> None:
             await client.answer(Event("", None, "/", question.id + 1), "wrong id")
             await other.answer(question, "of another client")
             await other.fail(question, "no", "of another client")
-            await anyio.wait_all_tasks_blocked()
+            await wait_idle()
             assert answers == []
             await client.answer(question, "right")
             await client.answer(question, "twice")
@@ -525,7 +525,7 @@ async def test_a_callback_that_raises_harms_nobody(
 
         client.on_call("question", lambda data: data)
         await chat.clients[sid].emit("question", callback=fail)
-        await anyio.wait_all_tasks_blocked()
+        await wait_idle()
         assert await client.call("echo", 1) == 1
     assert "in the callback" in caplog.text
 
@@ -599,7 +599,7 @@ async def test_a_call_that_waits_for_room_fails_when_the_client_goes() -> None:
 
             tasks.start_soon(emit)
             tasks.start_soon(call)
-            await anyio.wait_all_tasks_blocked()
+            await wait_idle()
             client.drop()
 
 
@@ -813,9 +813,8 @@ async def test_on_disconnect_that_raises_keeps_no_other_from_running(
     def last(event: str, client: Client, data: Any) -> None:
         chat.handled.append("last")
 
-    async with chat.running():
-        async with chat.client():
-            pass
+    async with chat.running(), chat.client():
+        pass
     assert chat.handled == ["last"]
     assert "ZeroDivisionError" in caplog.text
 
@@ -838,7 +837,7 @@ async def test_a_handler_that_ignores_its_cancellation_holds_up_nobody(
     async with chat.running():
         async with chat.client("lobby") as (client, sid):
             await client.emit("stay")
-            await anyio.wait_all_tasks_blocked()
+            await wait_idle()
             began = anyio.current_time()
             client.drop()
         # Its grace, and what a cancelled task may take at most.
@@ -849,7 +848,7 @@ async def test_a_handler_that_ignores_its_cancellation_holds_up_nobody(
         assert statistics.inbound.pending == 0
         chat.check()
         go_on.set()
-        await anyio.wait_all_tasks_blocked()
+        await wait_idle()
         assert chat.adapter.statistics().inbound == statistics.inbound
         assert chat.gone == [(sid, 1006, "")]
     assert "ignores that it was cancelled" in caplog.text
@@ -872,7 +871,7 @@ async def test_on_disconnect_that_ignores_its_cancellation_holds_up_nobody(
         assert anyio.current_time() - began == pytest.approx(3.5)
         assert chat.adapter.statistics().connections == 0
         go_on.set()
-        await anyio.wait_all_tasks_blocked()
+        await wait_idle()
     assert chat.gone == [(sid, 1000, "")]
 
 
@@ -891,13 +890,13 @@ async def test_neither_of_both_holds_up_anybody(
     async with chat.running():
         async with chat.client() as (client, sid):
             await client.emit("stay")
-            await anyio.wait_all_tasks_blocked()
+            await wait_idle()
             began = anyio.current_time()
             client.drop()
         assert anyio.current_time() - began == pytest.approx(1.0 + 3.5)
         assert chat.adapter.statistics().connections == 0
         go_on.set()
-        await anyio.wait_all_tasks_blocked()
+        await wait_idle()
     assert chat.gone == [(sid, 1006, "")]
 
 
@@ -955,7 +954,11 @@ async def test_a_session_lasts_as_long_as_the_sid() -> None:
 
     async with chat.running():
         async with chat.client() as (client, _):
-            assert [await client.call("count", None, "/n") for _ in range(3)] == [1, 2, 3]
+            assert [await client.call("count", None, "/n") for _ in range(3)] == [
+                1,
+                2,
+                3,
+            ]
         async with chat.client() as (client, _):
             assert await client.call("count", None, "/n") == 1
     assert seen == [{"n": 3}, {"n": 1}]
@@ -967,7 +970,7 @@ async def test_dead_letters_say_who_did_not_get_what() -> None:
             client.pause()
             for n in range(10):
                 await chat.adapter.emit("said", n, room="lobby")
-            await anyio.wait_all_tasks_blocked()
+            await wait_idle()
             letters = chat.adapter.system.dead_letters.latest
             assert letters
             for letter in letters:

@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from greenroom import NotEncodable, Undelivered
-from greenroom.testing import Event, MemoryClient
+from greenroom.testing import Event, MemoryClient, wait_idle
 
 from .support import Chat
 
@@ -29,7 +29,7 @@ class Crowd:
 
     async def heard(self) -> str:
         """Who has heard something, each as often as it was."""
-        await anyio.wait_all_tasks_blocked()
+        await wait_idle()
         return "".join(
             name * len(client.received()) for name, client in self.clients.items()
         )

@@ -85,9 +85,7 @@ def test_seconds_may_be_whole_or_not(name: str, value: float) -> None:
     assert getattr(make(name, value), name) == value
 
 
-@pytest.mark.parametrize(
-    "value", [Overflow.STOP, Overflow.DROP_OLD, Overflow.DROP_NEW]
-)
+@pytest.mark.parametrize("value", [Overflow.STOP, Overflow.DROP_OLD, Overflow.DROP_NEW])
 def test_a_full_outbox_disconnects_or_drops(value: Overflow) -> None:
     assert Options(overflow=value).overflow is value
 

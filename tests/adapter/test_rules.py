@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from greenroom import Client, ClientGone, Overflow, Undelivered
-from greenroom.testing import Event, Refused, TransportClosed, connect
+from greenroom.testing import Event, Refused, TransportClosed, connect, wait_idle
 
 from .support import Chat, at_once, until
 
@@ -51,7 +51,7 @@ async def test_a_room_of_members_that_read_nothing_takes_no_time() -> None:
             for _ in range(20):
                 tasks.start_soon(stay)
             await until(lambda: chat.adapter.statistics().rooms)
-            await anyio.wait_all_tasks_blocked()
+            await wait_idle()
             began = anyio.current_time()
             for n in range(100):
                 await chat.adapter.emit("said", n, room="lobby")
@@ -74,11 +74,11 @@ async def test_what_a_full_outbox_does_is_its_policy(
         # Fill what is between the outbox and the client first.
         for n in range(4):
             await chat.adapter.emit("said", n, room="lobby")
-            await anyio.wait_all_tasks_blocked()
+            await wait_idle()
         pending = chat.adapter.statistics().outbound.pending
         for n in range(4, 200):
             await chat.adapter.emit("said", n, room="lobby")
-        await anyio.wait_all_tasks_blocked()
+        await wait_idle()
         chat.check()
         dropped = chat.adapter.statistics().outbound.dead_lettered
         letters = chat.adapter.system.dead_letters
@@ -113,7 +113,7 @@ async def test_emit_to_a_client_waits_while_its_outbox_is_full() -> None:
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(stream)
-            await anyio.wait_all_tasks_blocked()
+            await wait_idle()
             # In the outbox, in the writer's hand, on the way, in the reader's.
             assert 4 <= len(emitted) <= 7
             slow.resume()
@@ -135,7 +135,7 @@ async def test_a_handler_that_streams_is_slowed_down_by_its_client() -> None:
     async with chat.running(), chat.client(max_frames=1) as (slow, _):
         await slow.emit("count", 50)
         slow.pause()
-        await anyio.wait_all_tasks_blocked()
+        await wait_idle()
         assert len(chat.handled) < 10
         slow.resume()
         for n in range(50):
@@ -145,7 +145,7 @@ async def test_a_handler_that_streams_is_slowed_down_by_its_client() -> None:
 async def test_emit_does_not_suspend_while_there_is_room() -> None:
     async with Chat().running() as chat, chat.client("lobby") as (client, sid):
         adapter = chat.adapter
-        await anyio.wait_all_tasks_blocked()
+        await wait_idle()
         at_once(chat.clients[sid].emit("a"))
         at_once(adapter.emit("b", to=sid))
         at_once(adapter.emit("c", room="lobby"))
@@ -165,7 +165,7 @@ async def test_emit_to_a_room_waits_for_none_of_its_members() -> None:
         stuck.pause()
         for n in range(20):
             at_once(chat.adapter.emit("said", n, room="lobby"))
-            await anyio.wait_all_tasks_blocked()
+            await wait_idle()
 
 
 # -- 3: order holds ------------------------------------------------------------------
@@ -305,7 +305,7 @@ async def test_a_full_inbox_stops_the_reader_and_so_the_client() -> None:
 
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(send)
-                await anyio.wait_all_tasks_blocked()
+                await wait_idle()
                 # In the inbox, in the reader's hand, on the way.
                 assert sent == 3 + 1 + 2
                 assert chat.adapter.statistics().inbound.pending == 1 + 3
@@ -391,7 +391,7 @@ async def test_what_happens_when_a_client_goes_happens_in_order() -> None:
                 tasks.start_soon(call)
                 await client.receive()
                 await client.emit("work")
-                await anyio.wait_all_tasks_blocked()
+                await wait_idle()
                 began = anyio.current_time()
                 client.drop()
         assert anyio.current_time() - began == pytest.approx(0.5)
@@ -416,7 +416,7 @@ async def test_a_handler_that_ends_within_the_grace_ends_by_itself() -> None:
     async with chat.running():
         async with chat.client() as (client, _):
             await client.emit("save")
-            await anyio.wait_all_tasks_blocked()
+            await wait_idle()
             client.drop()
         assert chat.handled == ["saved"]
 
@@ -427,7 +427,7 @@ async def test_what_waits_in_the_inbox_is_not_handled_any_more() -> None:
             await client.emit("wait")
             for n in range(5):
                 await client.emit("echo", n)
-            await anyio.wait_all_tasks_blocked()
+            await wait_idle()
             client.drop()
         assert chat.handled == []
         assert [outcome for outcome, _ in chat.waits] == ["cancelled"]
@@ -444,7 +444,7 @@ async def test_its_memory_goes_with_the_client() -> None:
             transport = client._link.transport  # type: ignore[attr-defined]  # pyright: ignore  # what else holds on to a connection
             traces += [weakref.ref(client._link), weakref.ref(transport)]  # pyright: ignore  # likewise
             del client, transport
-        await anyio.wait_all_tasks_blocked()
+        await wait_idle()
         gc.collect()
         assert [trace() for trace in traces] == [None] * 3
 
@@ -537,7 +537,7 @@ async def test_a_kick_does_not_wait_for_a_slow_handler_and_a_full_inbox() -> Non
             for _ in range(15):
                 await peer.send('{"event": "wait"}')
             await until(lambda: chat.waiting)
-            await anyio.wait_all_tasks_blocked()
+            await wait_idle()
             (client,) = chat.clients.values()
             began = anyio.current_time()
             await client.disconnect(4000, "kicked")
@@ -564,7 +564,7 @@ async def test_a_kick_does_not_wait_for_a_client_that_reads_nothing() -> None:
             assert anyio.current_time() == began
             assert chat.gone == [(sid, 4000, "kicked")]
             await anyio.sleep(1.0)
-            await anyio.wait_all_tasks_blocked()
+            await wait_idle()
             assert chat.adapter.statistics().connections == 0
             assert client.peer.aborted
 
@@ -575,7 +575,7 @@ async def test_a_disconnect_is_heard_behind_a_full_inbox() -> None:
             await client.emit("wait")
             for n in range(50):
                 await client.emit("echo", n)
-            await anyio.wait_all_tasks_blocked()
+            await wait_idle()
             began = anyio.current_time()
             client.close(4000, "bored")
         assert anyio.current_time() - began == pytest.approx(0.5)

@@ -21,6 +21,7 @@ from greenroom.testing import (
     Refused,
     TransportClosed,
     connect,
+    wait_idle,
     websocket_scope,
 )
 
@@ -235,6 +236,7 @@ async def test_a_drain_in_the_middle_of_a_start_is_seen() -> None:
 
 # -- the server cancels its task ------------------------------------------------------
 
+
 class Cancelling:
     """Runs an adapter as a server does, and cancels it in one of three ways.
 
@@ -286,7 +288,7 @@ async def test_cancelled_before_it_accepts_there_is_no_client(how: str) -> None:
         asgi = Asgi(connects=False)
         server = Cancelling(tasks, chat, how)
         await server.start(asgi)
-        await anyio.wait_all_tasks_blocked()
+        await wait_idle()
         await server.cancel()
         await server.ended.wait()
         assert asgi.sent == []
@@ -295,9 +297,7 @@ async def test_cancelled_before_it_accepts_there_is_no_client(how: str) -> None:
 
 @pytest.mark.parametrize("how", ["scope", "native", "twice"])
 @pytest.mark.parametrize("passes", range(8))
-async def test_cancelled_as_it_starts_the_client_is_told(
-    how: str, passes: int
-) -> None:
+async def test_cancelled_as_it_starts_the_client_is_told(how: str, passes: int) -> None:
     async with Chat().running() as chat, anyio.create_task_group() as tasks:
         asgi = Asgi()
         server = Cancelling(tasks, chat, how)
@@ -326,7 +326,7 @@ async def test_cancelled_as_it_reads_the_client_is_told(how: str) -> None:
         await server.start(asgi)
         await until(lambda: chat.clients)
         await asgi.send('{"event": "join", "data": "lobby"}')
-        await anyio.wait_all_tasks_blocked()
+        await wait_idle()
         await chat.adapter.emit("last words", room="lobby")
         await server.cancel()
         assert "last words" in str(await asgi.receive())
@@ -348,7 +348,7 @@ async def test_cancelled_while_its_inbox_is_full_the_client_is_told(how: str) ->
         await server.start(asgi)
         for _ in range(5):
             await asgi.send('{"event": "wait"}')
-        await anyio.wait_all_tasks_blocked()
+        await wait_idle()
         await server.cancel()
         with pytest.raises(TransportClosed) as closed:
             await asgi.receive()
@@ -443,7 +443,7 @@ async def test_a_thousand_clients_leave_nothing_behind() -> None:
                 peer.drop(silent=bool(n % 4))
 
     async with chat.running():
-        await anyio.wait_all_tasks_blocked()
+        await wait_idle()
         tasks_before = running_tasks()
         async with anyio.create_task_group() as tasks:
             for n in range(1000):
@@ -453,7 +453,7 @@ async def test_a_thousand_clients_leave_nothing_behind() -> None:
             assert (statistics.connections, statistics.rooms) == (1000, 11)
             await chat.adapter.emit("said", "hi", room="lobby")
             leave.set()
-        await anyio.wait_all_tasks_blocked()
+        await wait_idle()
         assert running_tasks() == tasks_before
         assert len(chat.gone) == len({sid for sid, _, _ in chat.gone}) == 1000
         statistics = chat.adapter.statistics()

@@ -12,7 +12,7 @@ import anyio
 import pytest
 
 from greenroom.adapter import Frame, Transport, TransportClosed
-from greenroom.testing import Refused
+from greenroom.testing import Refused, wait_idle
 
 pytestmark = pytest.mark.anyio
 
@@ -82,7 +82,7 @@ class TransportSuite(ABC):
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(receive)
-            await anyio.wait_all_tasks_blocked()
+            await wait_idle()
             assert received == []
             await peer.send("here")
         assert received == ["here"]
@@ -92,7 +92,7 @@ class TransportSuite(ABC):
         await transport.accept()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(transport.receive)
-            await anyio.wait_all_tasks_blocked()
+            await wait_idle()
             tasks.cancel_scope.cancel()
         await peer.send("still here")
         assert await transport.receive() == "still here"
@@ -110,10 +110,10 @@ class TransportSuite(ABC):
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(send)
-            await anyio.wait_all_tasks_blocked()
+            await wait_idle()
             before = sent
             await transport.receive()
-            await anyio.wait_all_tasks_blocked()
+            await wait_idle()
             assert sent == before + 1
             tasks.cancel_scope.cancel()
 
@@ -130,11 +130,11 @@ class TransportSuite(ABC):
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(send)
-            await anyio.wait_all_tasks_blocked()
+            await wait_idle()
             before = sent
             assert not transport.try_send("no room")
             assert await peer.receive() == "0"
-            await anyio.wait_all_tasks_blocked()
+            await wait_idle()
             assert sent == before + 1
             tasks.cancel_scope.cancel()
 
@@ -154,7 +154,7 @@ class TransportSuite(ABC):
         gone = anyio.Event()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(send)
-            await anyio.wait_all_tasks_blocked()
+            await wait_idle()
             peer.drop()
             gone.set()
 

@@ -121,18 +121,18 @@ async def _lives(supervisor_is_dynamic: bool, number: int) -> tuple[float, float
     return started - begun, ended - started
 
 
-async def test_ten_thousand_dynamic_children_stop_in_ten_times_a_thousand() -> None:
+async def test_ten_times_the_dynamic_children_take_ten_times_as_long_to_stop() -> None:
     """Behaviour 72: simple_one_for_one_scale_many_temporary_children."""
-    few = min([(await _lives(True, 1_000))[1] for _ in range(3)])
-    _, many = await _lives(True, 10_000)
+    few = min([(await _lives(True, 500))[1] for _ in range(3)])
+    _, many = await _lives(True, 5_000)
     # A quadratic cost would be a hundred times.
     assert many < 30 * few
 
 
 async def test_many_static_children_start_and_stop_in_linear_time() -> None:
     """Behaviour 73: scale_start_stop_many_children."""
-    few = min([await _lives(False, 1_000) for _ in range(3)], key=sum)
-    many = await _lives(False, 10_000)
+    few = min([await _lives(False, 500) for _ in range(3)], key=sum)
+    many = await _lives(False, 5_000)
     assert sum(many) < 30 * sum(few)
 
 
@@ -149,5 +149,5 @@ async def test_a_restart_costs_the_same_however_many_siblings_there_are() -> Non
             return time.process_time() - begun
 
     few = min([await cost(1) for _ in range(3)])
-    many = min([await cost(5_000) for _ in range(2)])
+    many = min([await cost(1_000) for _ in range(2)])
     assert many < 5 * few

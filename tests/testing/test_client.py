@@ -5,7 +5,7 @@ from typing import Any
 import anyio
 import pytest
 
-from greenroom import ActorAdapter, AckFailed, Client
+from greenroom import AckFailed, ActorAdapter, Client
 from greenroom.testing import (
     Event,
     EventError,
@@ -13,6 +13,7 @@ from greenroom.testing import (
     TransportClosed,
     connect,
     connect_raw,
+    wait_idle,
     websocket_scope,
 )
 
@@ -184,7 +185,7 @@ async def test_a_paused_client_reads_nothing(adapter: ActorAdapter) -> None:
         client.pause()
         for n in range(3):
             await client.emit("say", n)
-        await anyio.wait_all_tasks_blocked()
+        await wait_idle()
         # One read had begun before the pause.
         assert len(client.received()) <= 1
         client.resume()
@@ -195,7 +196,7 @@ async def test_a_paused_client_reads_nothing(adapter: ActorAdapter) -> None:
 async def test_events_pile_up_to_a_bound(adapter: ActorAdapter) -> None:
     async with adapter.running(), connect(adapter) as client:
         await client.emit("flood me", 2000)
-        await anyio.wait_all_tasks_blocked()
+        await wait_idle()
         assert adapter.statistics().outbound.pending > 0
         events = [await client.receive() for _ in range(2000)]
         assert [event.data for event in events] == list(range(2000))

@@ -4,7 +4,7 @@ import anyio
 import pytest
 
 from greenroom.adapter import TransportClosed
-from greenroom.testing import MemoryTransport
+from greenroom.testing import MemoryTransport, wait_idle
 
 from ..adapter.transport_suite import Peer, TransportSuite
 
@@ -49,7 +49,7 @@ async def test_a_stalled_peer_takes_nothing_until_it_goes_on() -> None:
     assert not transport.try_send("no")
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(transport.send, "late")
-        await anyio.wait_all_tasks_blocked()
+        await wait_idle()
         transport.peer.unstall()
         assert await transport.peer.receive() == "late"
     assert transport.try_send("yes")
@@ -69,10 +69,10 @@ async def test_a_stalled_send_can_be_cancelled_or_not(shielded: bool) -> None:
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(send)
-        await anyio.wait_all_tasks_blocked()
+        await wait_idle()
         tasks.cancel_scope.cancel()
         with anyio.CancelScope(shield=True):
-            await anyio.wait_all_tasks_blocked()
+            await wait_idle()
         assert ended.is_set() is not shielded
         transport.peer.unstall()
 
@@ -100,7 +100,7 @@ async def test_a_close_needs_room_like_any_frame() -> None:
     await transport.send("first")
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(transport.close, 4000, "bye")
-        await anyio.wait_all_tasks_blocked()
+        await wait_idle()
         assert await transport.peer.receive() == "first"
         with pytest.raises(TransportClosed) as closed:
             await transport.peer.receive()
