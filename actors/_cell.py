@@ -128,6 +128,11 @@ class Cell(Generic[M]):
         self._ran_before = self.ran
         self.incarnation += 1
         self.life = life = Incarnation[M](self, self.incarnation)
+        if self.runtime.closing:
+            # There will be no task for it, and this is the end of the others too.
+            life.exit(Killed())
+            self.end(Killed())
+            return
         # Its parent may have thought that there would be no other.
         self.mailbox.reopen()
         self.runtime.cells.add(self)

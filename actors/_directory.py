@@ -136,7 +136,7 @@ class Directory:
 
         return forget
 
-    def _tell(self, event: RegistryEvent) -> None:
+    def _announce(self, event: RegistryEvent) -> None:
         for listener in tuple(self._listeners):
             try:
                 listener(event)
@@ -153,7 +153,7 @@ class Directory:
             raise NameTaken(key[1], holder)
         self._hold(ref, Name(key))
         self._names[key] = ref
-        self._tell(Registered(key[1], ref))
+        self._announce(Registered(key[1], ref))
 
     def _enter(self, group: Key, ref: ActorRef[Any], mailbox: Mailbox[Any]) -> None:
         self._hold(ref, Membership(group))
@@ -161,7 +161,7 @@ class Directory:
         known = ref in members
         members[ref] = mailbox
         if not known:
-            self._tell(Joined(group[1], ref))
+            self._announce(Joined(group[1], ref))
 
     def _hold(self, ref: ActorRef[Any], holding: Holding) -> None:
         held = self._held.get(ref)
@@ -195,10 +195,10 @@ class Directory:
     def _undo(self, ref: ActorRef[Any], holding: Holding) -> None:
         if isinstance(holding, Name):
             del self._names[holding.key]
-            self._tell(Unregistered(holding.key[1], ref))
+            self._announce(Unregistered(holding.key[1], ref))
         else:
             members = self._groups[holding.group]
             del members[ref]
             if not members:
                 del self._groups[holding.group]
-            self._tell(Left(holding.group[1], ref))
+            self._announce(Left(holding.group[1], ref))

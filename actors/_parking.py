@@ -129,7 +129,8 @@ class Gate:
 
     def __init__(self, parker: Parker) -> None:
         self._parker = parker
-        self._sleepers: list[_Sleeper] = []
+        # Made for the first that waits; most gates open unseen.
+        self._sleepers: list[_Sleeper] | None = None
         self.opened = False
 
     async def wait(self) -> None:
@@ -137,18 +138,21 @@ class Gate:
         if self.opened:
             return
         sleeper = _Sleeper()
-        self._sleepers.append(sleeper)
+        sleepers = self._sleepers
+        if sleepers is None:
+            self._sleepers = sleepers = []
+        sleepers.append(sleeper)
         try:
             await self._parker.park(sleeper)
         finally:
             if not self.opened:
-                self._sleepers.remove(sleeper)
+                sleepers.remove(sleeper)
 
     def open(self) -> None:
         """Wake all, in the order in which they came."""
         self.opened = True
-        sleepers, self._sleepers = self._sleepers, []
-        for sleeper in sleepers:
+        sleepers, self._sleepers = self._sleepers, None
+        for sleeper in sleepers or ():
             # One that was cancelled in this tick is awake already.
             if sleeper.parked is not None:
                 self._parker.unpark(sleeper)

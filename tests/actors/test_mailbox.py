@@ -5,7 +5,6 @@ from typing import Any
 
 import anyio
 import pytest
-from anyio import wait_all_tasks_blocked
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -16,13 +15,15 @@ from hypothesis.stateful import (
     rule,
 )
 
-from greenroom import MailboxOptions, MailboxStatistics, Overflow
+from greenroom import Down, MailboxOptions, MailboxStatistics, Overflow
 from greenroom.actors import NOTHING, Mailbox
 from greenroom.actors._mailbox import Envelope
 from greenroom.actors._parking import running_parker
 from greenroom.actors._room import Sender
+from greenroom.testing._clock import wait_idle
 
 from .kit import Hand, Owner, Steps, balanced
+from .stage import Puppet, Stage
 
 pytestmark = pytest.mark.anyio
 
@@ -344,12 +345,12 @@ async def test_senders_are_let_in_in_the_order_in_which_they_came() -> None:
     async with anyio.create_task_group() as tasks:
         for number in range(4):
             tasks.start_soon(line_up, mailbox, number, admitted)
-            await wait_all_tasks_blocked()
+            await wait_idle()
         assert admitted == [0]
         for number in range(4):
             assert mailbox.take() == number
             mailbox.done()
-            await wait_all_tasks_blocked()
+            await wait_idle()
 
     assert admitted == [0, 1, 2, 3]
     assert balanced(mailbox)
@@ -361,16 +362,16 @@ async def test_nobody_overtakes_those_in_line() -> None:
     async with anyio.create_task_group() as tasks:
         mailbox.put("x" * 5)
         tasks.start_soon(line_up, mailbox, "y" * 10, admitted)
-        await wait_all_tasks_blocked()
+        await wait_idle()
         # Light enough for the room that there is, but not in its turn.
         assert not mailbox.put("z")
         assert not mailbox.has_room("z")
         assert not mailbox.promise("z")
         tasks.start_soon(line_up, mailbox, "w", admitted)
-        await wait_all_tasks_blocked()
+        await wait_idle()
         assert admitted == []
         mailbox.take()
-        await wait_all_tasks_blocked()
+        await wait_idle()
         assert admitted == ["y" * 10]
         mailbox.take()
 
@@ -385,7 +386,7 @@ async def test_one_who_gives_up_lets_those_behind_go_on() -> None:
         heavy = mailbox.wait_for_room("y" * 10)
         assert heavy is not None
         tasks.start_soon(line_up, mailbox, "z", admitted)
-        await wait_all_tasks_blocked()
+        await wait_idle()
         mailbox.give_up(heavy)
 
     assert admitted == ["z"]
@@ -399,7 +400,7 @@ async def test_a_cancelled_sender_leaves_the_line() -> None:
     mailbox.put("first")
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(line_up, mailbox, "cancelled", admitted)
-        await wait_all_tasks_blocked()
+        await wait_idle()
         tasks.cancel_scope.cancel()
     mailbox.take()
     mailbox.done()
@@ -414,7 +415,7 @@ async def test_a_sender_admitted_and_cancelled_in_one_tick_stays_admitted() -> N
     mailbox.put("first")
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(line_up, mailbox, "second", [])
-        await wait_all_tasks_blocked()
+        await wait_idle()
         mailbox.take()
         tasks.cancel_scope.cancel()
 
@@ -434,7 +435,7 @@ async def test_an_expired_sender_is_refused() -> None:
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(wait, sender)
-        await wait_all_tasks_blocked()
+        await wait_idle()
         sender.expire()
 
     assert results == [False]
@@ -449,7 +450,7 @@ async def test_closing_refuses_who_waits_and_whoever_comes() -> None:
     mailbox.put("first")
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(line_up, mailbox, "second", admitted)
-        await wait_all_tasks_blocked()
+        await wait_idle()
         mailbox.close()
     await line_up(mailbox, "third", admitted)
 
@@ -468,7 +469,7 @@ async def test_draining_lets_in_who_waits() -> None:
     mailbox.put("first")
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(line_up, mailbox, "second", admitted)
-        await wait_all_tasks_blocked()
+        await wait_idle()
         assert mailbox.drain() == ["first"]
 
     assert admitted == ["second"]
@@ -688,6 +689,7 @@ class MailboxMachine(RuleBasedStateMachine):
     @rule()
     def the_reader_sleeps(self) -> None:
         if self.reader is None:
+            self.mailbox.rest()
             coroutine: Any = self.hand.parker.park(self.mailbox)
             self.reader = Steps(coroutine)
 
@@ -811,3 +813,55 @@ TestMailboxMachine = MailboxMachine.TestCase
 TestMailboxMachine.settings = settings(
     max_examples=150, stateful_step_count=50, deadline=None
 )
+
+
+# -- at rest ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("weights", [{}, {"weigh": len, "max_weight": 100}])
+@pytest.mark.parametrize(
+    "put",
+    [
+        lambda mailbox: mailbox.put("message"),
+        lambda mailbox: mailbox.wait_for_room("message"),
+        lambda mailbox: mailbox.keep_promise("message"),
+    ],
+)
+def test_a_mailbox_at_rest_shares_no_message_with_others(
+    put: Callable[[Mailbox[Any]], object], weights: dict[str, Any]
+) -> None:
+    mailbox, other = mailbox_of(**weights), mailbox_of(**weights)
+    mailbox.promise("message")
+    mailbox.rest()
+    other.rest()
+    put(mailbox)
+
+    assert list(mailbox.queue) == ["message"]
+    assert list(other.queue) == []
+    mailbox.rest()  # it is not empty
+    assert mailbox.take() == "message"
+    assert balanced(mailbox)
+
+
+@pytest.mark.parametrize("weights", [{}, {"weigh": lambda _: 1, "max_weight": 100}])
+async def test_a_message_put_while_a_down_is_received_is_not_left_behind(
+    stage: Stage, weights: dict[str, Any]
+) -> None:
+    class Watcher(Puppet):
+        def receive(self, message: Any) -> object:
+            if isinstance(message, Down):
+                self.context.ref.tell("told of it")
+            return super().receive(message)
+
+    watched = await stage.spawn()
+    cell = await stage.spawn(watcher := Watcher(), **weights)
+
+    def watch(_: Puppet) -> None:
+        watched.ref.monitor()
+
+    cell.ref.tell(watch)
+    await wait_idle()
+    await watched.ref.stop()
+    await wait_idle()
+
+    assert watcher.seen[1:] == ["told of it"]

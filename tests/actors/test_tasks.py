@@ -6,6 +6,7 @@ from typing import Any
 
 import anyio
 import pytest
+from anyio.lowlevel import checkpoint
 
 from greenroom.actors._tasks import open_tasks
 from greenroom.testing._clock import wait_idle
@@ -146,12 +147,13 @@ async def test_a_native_cancellation_at_the_end_waits_for_the_tasks() -> None:
     async def block() -> None:
         async with open_tasks("asyncio") as start:
             start(here(), last, "task")
-            await anyio.lowlevel.checkpoint()
+            await checkpoint()
 
     task = asyncio.create_task(block())
     await leaving.wait()
     task.cancel()
-    await wait_idle()
+    for _ in range(5):
+        await checkpoint()
     assert not task.done()
     release.set()
 

@@ -32,7 +32,7 @@ def test_a_path_is_what_stands_between_slashes(given: str, path: str) -> None:
 
 @pytest.mark.parametrize("path", ["/ws?x=1", "/ws#x", "/w s", "\\ws", "/ws\n"])
 def test_a_path_is_plain(path: str) -> None:
-    with pytest.raises(ValueError, match="path must be a plain URL path .*, got"):
+    with pytest.raises(ValueError, match=r"path must be a plain URL path .*, got"):
         ActorAdapter(path)
 
 

@@ -86,7 +86,7 @@ def test_what_is_not_ours_is_declined_before_any_await(scope: dict[str, Any]) ->
     assert answer.value.value is False
 
 
-# -- the handshake -------------------------------------------------------------
+# -- the handshake ------------------------------------------------------------
 
 
 async def test_without_the_extension_a_refusal_is_a_close() -> None:
@@ -165,7 +165,7 @@ async def test_errors_of_the_server_mean_that_the_peer_is_gone(
     await transport_of(asgi).refuse(503)
 
 
-# -- messages ------------------------------------------------------------------
+# -- messages -----------------------------------------------------------------
 
 
 async def test_a_frame_may_come_with_one_key_or_both() -> None:
@@ -217,7 +217,7 @@ async def test_a_reason_is_cut_where_a_close_frame_ends() -> None:
     assert closed.value.reason == "é" * 61
 
 
-# -- the app ---------------------------------------------------------------------
+# -- the app ------------------------------------------------------------------
 
 
 async def test_an_adapter_is_an_asgi_app() -> None:

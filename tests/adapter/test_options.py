@@ -96,7 +96,7 @@ def test_a_full_outbox_disconnects_or_drops(value: Overflow) -> None:
 def test_a_full_outbox_cannot_do_anything_else(value: object) -> None:
     with pytest.raises(
         ValueError,
-        match="overflow must be one of Overflow.STOP, Overflow.DROP_OLD, "
-        "Overflow.DROP_NEW, got",
+        match=r"overflow must be one of Overflow\.STOP, Overflow\.DROP_OLD, "
+        r"Overflow\.DROP_NEW, got",
     ):
         make("overflow", value)

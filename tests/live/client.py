@@ -259,3 +259,12 @@ async def goodbyes(witness: Peer, sid: str) -> list[list[object]]:
 
     await eventually(f"on_disconnect of {sid}", has_gone)
     return calls[sid]
+
+
+async def alone(witness: Peer, wait_seconds: float = WAIT_SECONDS) -> None:
+    """Return when *witness* is the only client; the app answers "statistics"."""
+
+    async def is_alone() -> bool:
+        return bool((await witness.ask("statistics"))["connections"] == 1)
+
+    await eventually("the end of all other clients", is_alone, wait_seconds)

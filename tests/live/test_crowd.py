@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import trio
 
-from .client import Peer, crowd, eventually
+from .client import Peer, alone, crowd, eventually
 from .server import HypercornServer, hypercorn_server
 
 pytestmark = [pytest.mark.live, pytest.mark.anyio]
@@ -22,15 +22,6 @@ MESSAGES = 40
 def server(worker: str) -> Iterator[HypercornServer]:
     with hypercorn_server("tests.live.apps.events:app", worker) as server:
         yield server
-
-
-async def alone(speaker: Peer) -> None:
-    """Return when *speaker* is the only one, and its server settled."""
-
-    async def is_alone() -> bool:
-        return bool((await speaker.ask("statistics"))["connections"] == 1)
-
-    await eventually("the end of all others", is_alone)
 
 
 async def join_all(peers: list[Peer], room: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from .client import Peer, crowd, eventually
+from .client import alone, crowd
 from .server import HypercornServer, hypercorn_server
 
 pytestmark = [pytest.mark.live, pytest.mark.anyio]
@@ -31,13 +31,6 @@ def server(worker: str) -> Iterator[HypercornServer]:
 not_hypercorn = pytest.mark.xfail(strict=True, reason="hypercorn cannot take it")
 
 
-async def alone(witness: Peer, wait_seconds: float) -> None:
-    async def is_alone() -> bool:
-        return bool((await witness.ask("statistics"))["connections"] == 1)
-
-    await eventually("the end of all others", is_alone, wait_seconds)
-
-
 async def test_who_vanishes_during_the_handshake_leaves_nothing(
     server: HypercornServer,
 ) -> None:
@@ -48,7 +41,7 @@ async def test_who_vanishes_during_the_handshake_leaves_nothing(
             await clients.knock_and_vanish(request[:cut])
             await clients.knock_and_vanish(request)
 
-        await alone(witness, 20)
+        await alone(witness)
         assert (await witness.ask("statistics"))["handler_errors"] == 0
     server.check_log()
 

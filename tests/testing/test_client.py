@@ -283,7 +283,11 @@ async def test_a_wire_of_its_own_needs_raw_frames() -> None:
         async with connect_raw(adapter) as peer:
             await peer.send("ping")
             assert await peer.receive() == "pong!"
-        with pytest.raises(ValueError, match="connect_raw"):
+
+        async def ping() -> None:
             async with connect(adapter) as client:
                 await client.emit("ping")
                 await client.receive()
+
+        with pytest.raises(ValueError, match="connect_raw"):
+            await ping()

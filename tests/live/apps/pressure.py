@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import resource
+import stat
 from collections import defaultdict
 from dataclasses import asdict
 from typing import Any
@@ -13,6 +15,14 @@ from greenroom import ActorAdapter, Client, ClientGone, Options
 
 OUTBOX = 32
 INBOX = 16
+
+
+def is_socket(descriptor: int) -> bool:
+    """Whether *descriptor* is an open socket of this process."""
+    try:
+        return stat.S_ISSOCK(os.fstat(descriptor).st_mode)
+    except OSError:
+        return False
 
 
 def make_adapter(path: str, send_seconds: float) -> ActorAdapter:
@@ -26,8 +36,11 @@ def make_adapter(path: str, send_seconds: float) -> ActorAdapter:
     produced: dict[str, int] = {}
     items: defaultdict[str, list[int]] = defaultdict(list)
 
+    clients: dict[str, Client] = {}
+
     @adapter.on_connect()
     async def connect(event: str, client: Client, data: Any) -> None:
+        clients[client.sid] = client
         await client.emit("welcome", {"sid": client.sid})
 
     @adapter.on_disconnect()
@@ -85,6 +98,14 @@ def make_adapter(path: str, send_seconds: float) -> ActorAdapter:
     @adapter.on("peak memory")
     async def peak_memory(event: str, client: Client, data: Any) -> int:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    @adapter.on("kick")
+    async def kick(event: str, client: Client, data: Any) -> None:
+        await clients[data].disconnect(4000, "kicked")
+
+    @adapter.on("sockets")
+    async def sockets(event: str, client: Client, data: Any) -> int:
+        return sum(map(is_socket, range(1024)))
 
     @adapter.on("statistics")
     async def statistics(event: str, client: Client, data: Any) -> dict[str, Any]:

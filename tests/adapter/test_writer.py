@@ -1,0 +1,324 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import pytest
+import sniffio
+
+from greenroom import ActorSystem, Options, Overflow, Undelivered
+from greenroom.adapter import TransportClosed
+from greenroom.adapter._acks import Acks
+from greenroom.adapter._writer import Outgoing, Writer, outbox_options
+from greenroom.testing import MemoryTransport, wait_idle
+
+from .support import until
+
+pytestmark = pytest.mark.anyio
+
+
+class Desk:
+    """A writer with a peer, and what it has reported."""
+
+    def __init__(self, system: ActorSystem, max_frames: int, **options: Any) -> None:
+        self.system = system
+        self.transport = MemoryTransport(max_frames)
+        self.peer = self.transport.peer
+        self.reports: list[object] = []
+        self.options = Options(**options)
+        self.acks = Acks("~sid", system.runtime, 10)
+        self.writer = Writer(
+            "/_connections/~sid",
+            self.transport,
+            self.acks,
+            system.runtime,
+            outbox_options(self.options),
+            self.options.send_seconds,
+            too_slow=self.too_slow,
+            lost=lambda code, reason: self.reports.append((code, reason)),
+        )
+        self.outbox = self.writer.outbox
+
+    def too_slow(self, cause: str) -> None:
+        self.reports.append(cause)
+        if cause == "stalled":
+            self.writer.abandon()
+        else:
+            self.writer.finish(1013, cause, drop=True)
+
+    def put(self, *frames: str) -> None:
+        for frame in frames:
+            self.outbox.put(Outgoing(frame))
+
+    async def read(self, count: int) -> list[object]:
+        return [await self.peer.receive() for _ in range(count)]
+
+    async def close_code(self) -> int:
+        with pytest.raises(TransportClosed) as closed:
+            await self.peer.receive()
+        return closed.value.code
+
+    def buried(self) -> list[tuple[object, Undelivered]]:
+        letters = self.system.dead_letters.latest
+        assert {letter.recipient for letter in letters} <= {"/_connections/~sid"}
+        return [(letter.message, letter.why) for letter in letters]
+
+    def check(self) -> None:
+        """Each accepted frame is written, or a dead letter, or waits."""
+        numbers = self.outbox.statistics()
+        assert (
+            numbers.accepted
+            == numbers.handled + numbers.dead_lettered + numbers.pending
+        )
+        assert numbers.dead_lettered == self.system.dead_letters.total
+
+
+@asynccontextmanager
+async def desk(max_frames: int = 16, **options: Any) -> AsyncGenerator[Desk]:
+    async with ActorSystem() as system:
+        desk = Desk(system, max_frames, **options)
+        desk.writer.start()
+        yield desk
+        desk.peer.unstall()
+        desk.writer.abandon()
+        await desk.writer.ended.wait()
+        desk.check()
+        assert desk.outbox.pending == 0
+
+
+async def test_frames_are_written_in_order() -> None:
+    async with desk() as d:
+        d.put("a", "b")
+        assert await d.read(2) == ["a", "b"]
+        d.put("c")
+        assert await d.read(1) == ["c"]
+        await wait_idle()
+        assert d.outbox.statistics().handled == 3
+
+
+async def test_the_rest_is_written_before_the_goodbye() -> None:
+    async with desk() as d:
+        d.put("a", "b")
+        d.writer.finish(4000, "bye")
+        d.writer.finish(4001, "again")
+        assert d.outbox.closed
+        d.put("too late")
+        assert await d.read(2) == ["a", "b"]
+        assert await d.close_code() == 4000
+        await d.writer.ended.wait()
+        assert d.buried() == []
+        assert d.reports == []
+
+
+async def test_the_rest_may_be_dropped_for_a_quick_goodbye() -> None:
+    async with desk() as d:
+        d.put("a", "b")
+        d.writer.finish(4000, "bye", drop=True)
+        assert d.outbox.statistics().weight == 0
+        assert await d.close_code() == 4000
+        assert d.buried() == [("a", Undelivered.STOPPED), ("b", Undelivered.STOPPED)]
+
+
+async def test_abandoned_it_writes_nothing_more() -> None:
+    async with desk(max_frames=1) as d:
+        d.put("a", "b", "c", "d")
+        await wait_idle()
+        d.writer.abandon()
+        d.writer.abandon()
+        await d.writer.ended.wait()
+        assert await d.read(1) == ["a"]
+        assert d.buried() == [
+            ("c", Undelivered.STOPPED),
+            ("d", Undelivered.STOPPED),
+            ("b", Undelivered.CANCELLED),
+        ]
+        d.writer.finish(4000, "too late")
+
+
+async def test_abandoned_before_it_has_begun_it_ends_at_once() -> None:
+    async with ActorSystem() as system:
+        d = Desk(system, 16)
+        d.put("a")
+        d.writer.start()
+        d.writer.abandon()
+        await d.writer.ended.wait()
+        assert d.buried() == [("a", Undelivered.STOPPED)]
+        d.check()
+
+
+async def test_a_transport_that_is_closed_is_reported() -> None:
+    async with desk() as d:
+        d.peer.close(4000, "gone")
+        d.put("a", "b")
+        await d.writer.ended.wait()
+        assert d.reports == [(4000, "gone")]
+        assert d.buried() == [
+            ("a", Undelivered.CANCELLED),
+            ("b", Undelivered.STOPPED),
+        ]
+
+
+async def test_a_transport_that_fails_is_reported(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with desk() as d:
+        d.peer.fail_sends(OSError("reset by peer"))
+        d.put("a")
+        await d.writer.ended.wait()
+        assert d.reports == [(1006, "")]
+        assert "reset by peer" in caplog.text
+        assert d.buried() == [("a", Undelivered.CANCELLED)]
+
+
+async def test_a_write_that_takes_too_long_is_a_stall() -> None:
+    async with desk(send_seconds=5.0) as d:
+        began = anyio.current_time()
+        d.peer.stall()
+        d.put("a", "b")
+        await d.writer.ended.wait()
+        assert anyio.current_time() - began == pytest.approx(5.0)
+        assert d.reports == ["stalled"]
+
+
+async def test_each_write_has_its_own_time() -> None:
+    async with desk(send_seconds=2.0, max_frames=1) as d:
+        d.put(*map(str, range(10)))
+        for n in range(10):
+            await anyio.sleep(1.9)
+            assert await d.read(1) == [str(n)]
+        await anyio.sleep(10.0)
+        assert d.reports == []
+        # The time of the next one begins when it does.
+        d.peer.stall()
+        d.put("late")
+        await anyio.sleep(1.9)
+        assert d.reports == []
+        await anyio.sleep(0.2)
+        assert d.reports == ["stalled"]
+
+
+async def test_a_goodbye_that_takes_too_long_is_a_stall() -> None:
+    async with desk(send_seconds=5.0) as d:
+        d.peer.stall()
+        d.writer.finish(4000, "bye")
+        await d.writer.ended.wait()
+        assert d.reports == ["stalled"]
+
+
+async def test_a_write_that_cannot_be_cancelled_is_given_up_in_time() -> None:
+    async with desk(send_seconds=5.0) as d:
+        d.peer.stall(shielded=True)
+        d.put("a", "b")
+        await anyio.sleep(5.1)
+        assert d.reports == ["stalled"]
+        assert not d.writer.ended.opened
+        assert d.buried() == [("b", Undelivered.STOPPED)]
+
+
+async def test_a_full_outbox_is_reported_and_let_go_of() -> None:
+    async with desk(outbox_messages=2, max_frames=1) as d:
+        d.put("on the way", "in hand")
+        await wait_idle()
+        d.put("a", "b", "one too many", "and another")
+        assert d.reports == ["overflow"]
+        assert d.buried() == [
+            ("one too many", Undelivered.OVERFLOW),
+            ("a", Undelivered.STOPPED),
+            ("b", Undelivered.STOPPED),
+        ]
+        assert d.outbox.statistics().refused == 1
+        assert await d.read(2) == ["on the way", "in hand"]
+        assert await d.close_code() == 1013
+
+
+@pytest.mark.parametrize(
+    ("overflow", "written"),
+    [(Overflow.DROP_OLD, ["b", "c"]), (Overflow.DROP_NEW, ["a", "b"])],
+)
+async def test_a_full_outbox_may_drop(overflow: Overflow, written: list[str]) -> None:
+    async with desk(outbox_messages=2, overflow=overflow, max_frames=1) as d:
+        d.put("on the way", "in hand")
+        await wait_idle()
+        d.put("a", "b", "c")
+        assert d.reports == []
+        assert await d.read(4) == ["on the way", "in hand", *written]
+
+
+async def test_an_outbox_is_bounded_by_bytes_too() -> None:
+    async with desk(outbox_bytes=10, max_frames=1) as d:
+        d.put("x" * 20)
+        await wait_idle()
+        d.put("x" * 20)
+        await wait_idle()
+        # In an empty outbox there is room for anything.
+        d.put("x" * 20)
+        d.put("y")
+        assert d.reports == ["overflow"]
+
+
+@pytest.mark.parametrize(
+    ("frame", "weight"), [("abc", 3), (b"abc", 3), ("aé", 8), ("", 0), (b"", 0)]
+)
+def test_a_frame_weighs_at_least_what_it_has_on_the_wire(
+    frame: str | bytes, weight: int
+) -> None:
+    assert Outgoing(frame).weight == weight
+    on_wire = frame.encode() if isinstance(frame, str) else frame
+    assert len(on_wire) <= weight
+
+
+async def test_a_callback_is_waited_for_from_the_write_on() -> None:
+    async with desk(max_frames=1) as d:
+        d.put("first", "second")
+        d.outbox.put(Outgoing("third", id=7, callback=print, seconds=5.0))
+        await wait_idle()
+        assert len(d.acks) == 0
+        await d.read(2)
+        await wait_idle()
+        assert len(d.acks) == 1
+        assert d.acks.answered(7, None) is print
+
+
+async def test_it_yields_although_the_transport_does_not() -> None:
+    async with desk(outbox_messages=1000) as d:
+        d.peer.drop(silent=True)
+        d.put(*map(str, range(1000)))
+        passes = 0
+        while d.outbox.pending:
+            passes += 1
+            await anyio.lowlevel.checkpoint()
+        assert passes > 20
+
+
+async def test_a_native_cancel_is_a_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    if sniffio.current_async_library() != "asyncio":
+        pytest.skip("asyncio's own")
+    tasks: list[asyncio.Task[Any] | None] = []
+
+    def call_back(*_: object) -> None:
+        tasks.append(asyncio.current_task())
+
+    monkeypatch.setattr(Acks, "call_back", call_back)
+    async with desk() as d:
+        d.peer.stall()
+        d.outbox.put(Outgoing("a", id=1, callback=print))
+        await until(lambda: tasks)
+        (task,) = tasks
+        assert task is not None
+        task.cancel()
+        await d.writer.ended.wait()
+        assert d.reports == [(1006, "")]
+
+
+async def test_the_end_of_the_world_is_not_reported() -> None:
+    async with ActorSystem() as system:
+        d = Desk(system, 16)
+        d.writer.start()
+        d.peer.stall()
+        d.put("a")
+        await wait_idle()
+    await until(lambda: d.writer.ended.opened)
+    assert d.reports == []
