@@ -101,7 +101,7 @@ class Deadlines:
         while True:
             self._next = self._sweep()
             # Both an early wake-up and the clock end this wait.
-            with anyio.move_on_at(self._next):
+            with anyio.CancelScope(deadline=self._next):
                 await self._parker.park(self)
 
     def __len__(self) -> int:

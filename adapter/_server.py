@@ -128,11 +128,11 @@ class Server:
         if not self.connections:
             return
         deadline = anyio.current_time() + self.options.drain_seconds
-        with anyio.move_on_at(deadline):
+        with anyio.CancelScope(deadline=deadline):
             await settled(self.registry)
         for connection in tuple(self.connections.values()):
             connection.close(code, reason)
-        with anyio.move_on_at(deadline):
+        with anyio.CancelScope(deadline=deadline):
             while self.connections:
                 # One for all who drain at the same time.
                 if self._empty is None or self._empty.is_set():

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, final
 from ..actors import ActorRef
 from ._check import check_count
 from ._child import end_children
-from ._errors import ChildNotFound, TooManyChildren
+from ._errors import ChildNotFound
 from ._family import Family
 from ._intensity import Backoff, Intensity
 from ._spec import ChildSpec
@@ -66,10 +66,7 @@ class DynamicSupervisor(Family):
             ChildDeclined: It declined, and was forgotten.
             ActorNotAlive: The supervisor is not running.
         """
-        self._admit(spec)
-        if self._max_children is not None and len(self._by_id) >= self._max_children:
-            raise TooManyChildren(self._max_children)
-        return await self._start_new(spec)
+        return await self._start(self._add(spec))
 
     def next_id(self, prefix: str = "") -> str:
         """An id that this has not returned before."""
@@ -83,6 +80,8 @@ class DynamicSupervisor(Family):
 
         Raises:
             ChildNotFound: *ref* is not below this supervisor.
+            AskCycle: It is the one that calls, or waits for it; it stops all the
+                same.
             ActorNotAlive: The supervisor is not running.
         """
         self._require_open()
@@ -90,7 +89,7 @@ class DynamicSupervisor(Family):
             raise ChildNotFound(ref)
         child = self._by_id.get(ref.name)
         if child is not None and child.ref is ref:
-            await end_children([child])
+            await self._stop(child)
 
     def spec(self, ref: ActorRef[M]) -> ChildSpec[M]:
         """The spec of a child.

@@ -12,7 +12,7 @@ import logging
 import random
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeVar, final
+from typing import Any, TypeAlias, final
 
 from ..actors import (
     ActorNotAlive,
@@ -29,12 +29,10 @@ from ..actors import (
 )
 from ._check import check_is
 from ._child import Child, ChildInfo, Keeper, Retry
-from ._errors import ChildDeclined, ChildExists, SupervisorError
+from ._errors import ChildDeclined, ChildExists, SupervisorError, TooManyChildren
 from ._intensity import Backoff, Intensity, Window
 from ._spec import BRUTAL_KILL, ChildSpec, Restart
 from ._strategy import AutoShutdown, restarts
-
-M = TypeVar("M")
 
 _log = logging.getLogger("greenroom.supervision")
 
@@ -78,6 +76,9 @@ class Family(Keeper[FamilyMessage]):
 
     # Whether the spec of a child that has ended stays.
     _keeps_specs = True
+
+    # None for as many as there may be.
+    _max_children: int | None = None
 
     # A stop is an order to stop the children, whatever is being done for them.
     stop_grace = 0.0
@@ -146,38 +147,43 @@ class Family(Keeper[FamilyMessage]):
             path = self.context.path if hasattr(self, "context") else "supervisor"
             raise ActorNotAlive(path, "it takes orders only while it runs")
 
-    def _admit(self, spec: ChildSpec[Any]) -> None:
-        """Refuse what cannot be a child."""
+    def _add(self, spec: ChildSpec[Any]) -> Child:
+        """A new child, to be started."""
         check_is("spec", spec, ChildSpec)
         self._require_open()
         self._check_significant(spec)
         if spec.id in self._by_id:
             raise ChildExists(spec.id, self._by_id[spec.id].ref)
-
-    async def _start_new(self, spec: ChildSpec[M]) -> ActorRef[M]:
+        limit = self._max_children
+        if limit is not None and len(self._by_id) >= limit:
+            raise TooManyChildren(limit)
         child = self._by_id[spec.id] = Child(spec, self, fresh=True)
-        return await self._start_on_order(child)
+        return child
 
-    async def _start_on_order(self, child: Child) -> ActorRef[Any]:
-        cell, reason = await self._start(child)
-        if reason is None:
-            return cell.ref
-        if isinstance(reason, Declined):
-            raise ChildDeclined(cell.path)
-        raise start_error(cell.path, reason)
-
-    async def _start(self, child: Child) -> tuple[Cell[Any], ExitReason | None]:
-        """Start *child* and wait until it runs; return why not, if it does not.
+    async def _start(self, child: Child) -> ActorRef[Any]:
+        """Start *child* for somebody who waits until it runs.
 
         Cancelled, the child goes on, supervised as if nobody had waited.
+
+        Raises:
+            ChildDeclined: It declined.
+            StartError: It failed.
         """
         child.ordered = cell = self._launch(child)
         try:
-            return cell, await cell.wait_started()
+            reason = await cell.wait_started()
         finally:
             # Ended and started again meanwhile, it is another's order.
             if child.ordered is cell:
                 child.ordered = None
+        if reason is None:
+            return cell.ref
+        if isinstance(reason, Declined):
+            raise ChildDeclined(cell.path)
+        error = error_of(reason)
+        if error is None:
+            error = SupervisorError(f"it ended as it started: {reason}")
+        raise StartError(cell.path, error)
 
     def _launch(self, child: Child) -> Cell[Any]:
         """Start *child*; its exit tells if that fails."""
@@ -297,6 +303,14 @@ class Family(Keeper[FamilyMessage]):
 
     # -- ending ------------------------------------------------------------
 
+    async def _stop(self, child: Child) -> None:
+        """End *child* for somebody who waits until it has ended."""
+        ref = child.ref
+        child.begin_end()
+        if ref is not None:
+            # By its ref, which refuses to wait for the one who waits.
+            await ref.wait_stopped()
+
     async def stopped(self, reason: ExitReason) -> None:
         """End all children; how long that takes is up to their deadlines."""
         await self._end_family()
@@ -320,11 +334,3 @@ class Family(Keeper[FamilyMessage]):
         self._open = False
         for child in tuple(self._by_id.values()):
             child.kill()
-
-
-def start_error(path: str, reason: ExitReason) -> StartError:
-    """The error for somebody who waited for a start."""
-    error = error_of(reason)
-    if error is None:
-        error = SupervisorError(f"it ended as it started: {reason}")
-    return StartError(path, error)

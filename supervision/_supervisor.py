@@ -8,11 +8,11 @@ from typing import Any, TypeVar, final
 
 import anyio
 
-from ..actors import ActorRef, Declined
+from ..actors import ActorRef, StartError
 from ._check import check, check_is
 from ._child import Child, end_children
-from ._errors import ChildNotFound, ChildRunning
-from ._family import Family, start_error
+from ._errors import ChildDeclined, ChildNotFound, ChildRunning
+from ._family import Family
 from ._intensity import Backoff, Intensity
 from ._spec import ChildSpec, Restart
 from ._strategy import AutoShutdown, Strategy, affected
@@ -78,8 +78,7 @@ class Supervisor(Family):
             ChildDeclined: It declined; unless temporary, its spec is kept.
             ActorNotAlive: The supervisor is not running.
         """
-        self._admit(spec)
-        return await self._start_new(spec)
+        return await self._start(self._add(spec))
 
     async def stop_child(self, id: str) -> None:
         """Stop a child within its deadline; keep its spec unless it is temporary.
@@ -91,6 +90,8 @@ class Supervisor(Family):
 
         Raises:
             ChildNotFound: There is no child with that id.
+            AskCycle: It is the one that calls, or waits for it; it stops all the
+                same.
             ActorNotAlive: The supervisor is not running.
         """
         self._require_open()
@@ -100,7 +101,7 @@ class Supervisor(Family):
                 if other.ending and other.retry is None and not other.live:
                     other.begin_end()
         child.dismissed = True
-        await end_children([child])
+        await self._stop(child)
 
     async def restart_child(self, id: str) -> ActorRef[Any]:
         """Start a child of which only the spec is there.
@@ -120,7 +121,7 @@ class Supervisor(Family):
             raise ChildRunning(id)
         child.fresh = False
         child.failures = 0
-        return await self._start_on_order(child)
+        return await self._start(child)
 
     def delete_child(self, id: str) -> None:
         """Forget the spec of a child that was stopped.
@@ -164,8 +165,7 @@ class Supervisor(Family):
         self._by_id = {spec.id: Child(spec, self) for spec in self._specs}
         try:
             for child in tuple(self._by_id.values()):
-                if self._may_start(child):
-                    await self._start_first(child)
+                await self._start_first(child)
         except BaseException:
             # Also when that is a cancellation: they end in order or not at all.
             with anyio.CancelScope(shield=True):
@@ -173,10 +173,16 @@ class Supervisor(Family):
             raise
 
     async def _start_first(self, child: Child) -> None:
-        cell, reason = await self._start(child)
-        if reason is None or isinstance(reason, Declined) or child.dismissed:
+        if not self._may_start(child):
             return
-        raise start_error(cell.path, reason)
+        try:
+            await self._start(child)
+        except ChildDeclined:
+            pass
+        except StartError:
+            # If it was stopped by order, that is no failure.
+            if not child.dismissed:
+                raise
 
     def _may_start(self, child: Child) -> bool:
         """Whether nobody has started, stopped or deleted *child* meanwhile."""

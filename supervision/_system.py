@@ -202,7 +202,7 @@ class ActorSystem:
             shutdown=shutdown,
             mailbox=mailbox,
         )
-        return await self.start_child(spec)
+        return await self._root.start_child(spec)
 
     async def start_child(self, spec: ChildSpec[M]) -> ActorRef[M]:
         """Start a child of the root; see `Supervisor.start_child`."""

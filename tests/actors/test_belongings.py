@@ -8,6 +8,7 @@ from typing import Any
 
 import anyio
 import pytest
+from anyio.lowlevel import checkpoint
 
 from greenroom.actors import (
     ActorCrashed,
@@ -176,14 +177,10 @@ async def test_a_task_that_the_stop_hook_starts_ends_as_well(stage: Stage) -> No
 
 async def test_a_task_that_fails_crashes_its_actor(stage: Stage) -> None:
     cell = await stage.spawn()
-    with pytest.raises(ActorCrashed):
-        async with anyio.create_task_group() as tasks:
-            cell.ref.tell(lambda puppet: puppet.context.start_soon(fail_later))
-            tasks.start_soon(hang)
-            try:
-                await cell.ref.ask(hang)
-            finally:
-                tasks.cancel_scope.cancel()
+    cell.ref.tell(lambda puppet: puppet.context.start_soon(fail_later))
+    with pytest.raises(ActorCrashed) as crashed:
+        await cell.ref.ask(hang)
+    assert crashed.value.__cause__ is ERROR
     assert await cell.wait_stopped() == Crashed(ERROR)
     assert stage.lost == [(hang, Undelivered.CRASHED)]
 
@@ -300,6 +297,7 @@ async def test_a_task_that_cannot_be_cancelled_is_not_waited_for(
 
     cell = await stage.spawn()
     cell.ref.tell(lambda puppet: puppet.context.start_soon(work))
+    await wait_idle()
     began = stage.runtime.now()
     assert await cell.ref.stop() == Shutdown()
     assert stage.runtime.now() - began == pytest.approx(0.5)
@@ -512,12 +510,12 @@ async def test_an_interval_too_short_for_the_clock_does_not_stop_the_world(
     stage: Stage,
 ) -> None:
     cell = await stage.spawn()
-    await anyio.sleep(1000)
+    await anyio.sleep(10)
     timer: Any = await cell.ref.ask(
-        lambda puppet: puppet.context.send_every(1e-15, "tick")
+        lambda puppet: puppet.context.send_every(1e-18, "tick")
     )
     for _ in range(10):
-        await anyio.lowlevel.checkpoint()
+        await checkpoint()
     timer.cancel()
     assert await cell.ref.ask("alive") == "alive"
 
@@ -639,8 +637,6 @@ async def test_a_down_for_one_that_is_stopping_harms_nobody(stage: Stage) -> Non
     await wait_idle()
     await watched.ref.stop()
     assert await watcher.wait_stopped() == Shutdown()
-    # Neither has anything of the other in hand.
-    assert gc.collect() >= 0
 
 
 async def test_a_crash_over_a_down_is_a_crash(stage: Stage) -> None:
@@ -679,13 +675,8 @@ async def test_one_that_hears_of_an_end_may_unbind_another(stage: Stage) -> None
     other = await stage.spawn()
     late: list[Monitor] = []
 
-    class First(Puppet):
-        pass
-
-    first = await stage.spawn(First)
+    first = await stage.spawn()
     await first.ref.ask(lambda puppet: puppet.context.bind_to(other.ref))
-    first_binding = first.life
-    assert first_binding is not None
     second = await stage.spawn()
     late.append(await second.ref.ask(lambda _: other.ref.monitor()))  # type: ignore[arg-type]  # a monitor
     # Stopping closes the first one's mailbox, which is heard of in place.

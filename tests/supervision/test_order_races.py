@@ -7,6 +7,7 @@ import pytest
 
 from greenroom import (
     ActorRef,
+    AskCycle,
     DynamicSupervisor,
     Restart,
     Shutdown,
@@ -160,3 +161,25 @@ async def test_a_child_that_runs_and_ends_at_once_has_started() -> None:
         await idle()
         assert not gone.alive
         assert statuses(supervisor) == {"a": "running"}
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+async def test_a_child_that_orders_its_own_end_does_not_wait_for_it(
+    dynamic: bool,
+) -> None:
+    supervisor = crowd() if dynamic else family()
+
+    async def leave(worker: Worker) -> None:
+        with pytest.raises(AskCycle):
+            if isinstance(supervisor, DynamicSupervisor):
+                await supervisor.stop_child(worker.context.ref)
+            else:
+                await supervisor.stop_child("a")
+
+    async with running(supervisor):
+        began = now()
+        ref = await supervisor.start_child(worker("a", Journal(), Restart.TEMPORARY))
+        ref.tell(leave)
+        assert await ref.wait_stopped() == Shutdown()
+        assert now() - began < 0.1
+        assert statuses(supervisor) == {}
