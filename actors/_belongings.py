@@ -180,10 +180,10 @@ class Belongings:
 
     def task_ended(self, task: _Task) -> None:
         """*task* is gone."""
-        assert self._tasks is not None
-        self._tasks.discard(task)
-        if not self._tasks and self._idle is not None:
-            self._idle.open()
+        if self._tasks is not None:
+            self._tasks.discard(task)
+            if not self._tasks and self._idle is not None:
+                self._idle.open()
 
     def cancel_tasks(self) -> None:
         """Tell all tasks to end."""
@@ -200,6 +200,7 @@ class Belongings:
             await self._idle.wait()
         self._idle = None
         if scope.cancelled_caught:
+            self._tasks = None
             _log.error("a task of %s cannot be cancelled", self.home.path)
 
     # -- timers, see _timers.TimerHost -------------------------------------

@@ -548,9 +548,7 @@ class MailboxMachine(RuleBasedStateMachine):
         overflow=st.sampled_from(Overflow),
         max_weight=st.none() | st.integers(1, 20),
     )
-    def begin(
-        self, capacity: int, overflow: Overflow, max_weight: int | None
-    ) -> None:
+    def begin(self, capacity: int, overflow: Overflow, max_weight: int | None) -> None:
         self.hand = Hand()
         self.owner = Owner()
         weigh: Callable[[Any], int] | None = None if max_weight is None else third

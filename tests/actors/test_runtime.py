@@ -268,7 +268,7 @@ async def test_a_ground_cancelled_natively_takes_its_actors_and_says_so() -> Non
             runtime.on_fatal = gone.set
             me = native_task()
             for task in asyncio.all_tasks():
-                if task is not me and "ground" in repr(task.get_coro()):
+                if task is not me and task.get_name().endswith("ground"):
                     task.cancel()
             await gone.wait()
             await cell.ref.wait_stopped()

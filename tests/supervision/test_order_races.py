@@ -170,11 +170,12 @@ async def test_a_child_that_orders_its_own_end_does_not_wait_for_it(
     supervisor = crowd() if dynamic else family()
 
     async def leave(worker: Worker) -> None:
+        if isinstance(supervisor, DynamicSupervisor):
+            order = supervisor.stop_child(worker.context.ref)
+        else:
+            order = supervisor.stop_child("a")
         with pytest.raises(AskCycle):
-            if isinstance(supervisor, DynamicSupervisor):
-                await supervisor.stop_child(worker.context.ref)
-            else:
-                await supervisor.stop_child("a")
+            await order
 
     async with running(supervisor):
         began = now()
