@@ -224,8 +224,8 @@ class Belongings:
 
     def timer_done(self, timer: Timer) -> None:
         """*timer* will not fire again."""
-        if self._timers is not None:
-            self._timers.pop(timer, None)
+        assert self._timers is not None
+        self._timers.pop(timer, None)
 
     # -- watches, see _ask.Watcher -----------------------------------------
 
@@ -250,8 +250,8 @@ class Belongings:
 
     def end_watch(self, watch: Watch) -> None:
         """Forget *watch*."""
-        if self._watches is not None:
-            self._watches.pop(watch, None)
+        assert self._watches is not None
+        self._watches.pop(watch, None)
 
     # -- promises ----------------------------------------------------------
 

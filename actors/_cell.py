@@ -261,17 +261,15 @@ class Cell(Generic[M]):
 
     def at_end(self, release: Callable[[Body], None]) -> None:
         """Call *release* when the actor ends, before anybody hears of it."""
-        if self._ended:
-            release(self)
-            return
+        assert not self._ended
         if self._at_end is None:
             self._at_end = []
         self._at_end.append(release)
 
     def not_at_end(self, release: Callable[[Body], None]) -> None:
         """Take back `at_end`."""
-        if self._at_end is not None:
-            self._at_end.remove(release)
+        assert self._at_end is not None
+        self._at_end.remove(release)
 
     # -- what the mailbox reports, see _capacity.MailboxOwner --------------
 

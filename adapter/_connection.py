@@ -25,6 +25,7 @@ from ..actors import (
     Actor,
     ActorError,
     ActorNotAlive,
+    Decline,
     ExitReason,
     Gate,
     MailboxOptions,
@@ -154,6 +155,8 @@ class Connection(Actor[Inbound]):
 
     async def started(self) -> None:
         """Set up the outbox; the first message is there before any other."""
+        if self.gone.opened:
+            raise Decline  # its server has not waited
         house = self._house
         runtime: Runtime = self.context.runtime
         self._acks = Acks(self.sid, runtime, house.options.max_acks)
@@ -169,12 +172,7 @@ class Connection(Actor[Inbound]):
         )
         self.writer.start()
         self.is_set_up = True
-        if self.close_code is None:
-            self.context.ref.tell(_Opened())
-        else:
-            # It was told to end before it had begun.
-            self.writer.finish(self.close_code, self.close_reason)
-            self._stop()
+        self.context.ref.tell(_Opened())
 
     async def receive(self, message: Inbound) -> None:
         """Handle one message to its end."""
@@ -467,11 +465,9 @@ class Connection(Actor[Inbound]):
 
     def close(self, code: int, reason: str) -> None:
         """Disconnect: write what was emitted before, say goodbye, end."""
-        if self.close_code is not None:
+        if self.close_code is not None or not self.is_set_up:
             return
         self.close_code, self.close_reason = code, reason
-        if not self.is_set_up:
-            return  # started() will see it
         if self._house.registry.context.mailbox.pending:
             # What was published before is on its way to the outbox.
             self.context.runtime.start_task(self._finish_in_order, code, reason)

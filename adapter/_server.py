@@ -178,17 +178,21 @@ class Server:
             # A start that is cancelled goes on; then it needs somebody to read.
             with anyio.CancelScope(shield=True):
                 await supervisor.start_child(self._spec(sid, connection))
+            if self._farewell is not None:
+                connection.close(*self._farewell)
             with anyio.CancelScope() as connection.reading:
                 await connection.read()
         except (ActorNotAlive, StartError):
-            # Everything ends, just now.
-            connection.let_go()
-            with anyio.CancelScope(shield=True):
-                await transport.close(*(self._farewell or GOING_AWAY))
+            pass  # everything ends, just now
         finally:
-            # Without effect if the client, or a handler, was first.
-            connection.close(*GOING_AWAY)
-            await _outlast(connection.gone.wait)
+            if connection.is_set_up:
+                # Without effect if the client, or a handler, was first.
+                connection.close(*GOING_AWAY)
+                await _outlast(connection.gone.wait)
+            else:
+                connection.let_go()
+                with anyio.CancelScope(shield=True):
+                    await transport.close(*(self._farewell or GOING_AWAY))
 
     def _spec(self, sid: str, connection: Connection) -> ChildSpec[Any]:
         options = self.options

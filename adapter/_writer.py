@@ -263,9 +263,8 @@ class Writer:
             self._bury(item, Undelivered.STOPPED)
 
     def _bury(self, item: object, why: Undelivered) -> None:
-        if isinstance(item, Outgoing):
-            item = item.frame
-        self._runtime.dead_letters.publish(DeadLetter(item, self._path, why))
+        assert isinstance(item, Outgoing)
+        self._runtime.dead_letters.publish(DeadLetter(item.frame, self._path, why))
 
     # -- what the outbox reports, see actors.MailboxOwner ------------------
 

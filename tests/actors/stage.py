@@ -10,6 +10,8 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
+
 from greenroom.actors import (
     UNSUPERVISED,
     Actor,
@@ -24,6 +26,7 @@ from greenroom.actors import (
     is_abnormal,
     run_actors,
 )
+from greenroom.testing._clock import virtual_backend
 
 
 class Puppet(Actor[Any]):
@@ -186,6 +189,12 @@ async def set_stage() -> AsyncGenerator[Stage, None]:
     for cell in stage.cells:
         assert not cell.mailbox.queue
         assert not cell.ref.alive or cell.life is None
+
+
+asyncio_only = pytest.mark.parametrize(
+    "anyio_backend", [virtual_backend("asyncio")], ids=["asyncio"]
+)
+"""For what only asyncio can do: cancel a task natively."""
 
 
 def native_task() -> asyncio.Task[Any]:

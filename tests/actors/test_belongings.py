@@ -27,9 +27,10 @@ from greenroom.actors import (
     Timer,
     Undelivered,
 )
+from greenroom.actors._belongings import _Task  # pyright: ignore[reportPrivateUsage]  # what cannot be had otherwise
 from greenroom.testing._clock import wait_idle
 
-from .stage import Nanny, Puppet, Stage, native_task
+from .stage import Nanny, Puppet, Stage, asyncio_only, native_task
 
 pytestmark = pytest.mark.anyio
 
@@ -338,7 +339,7 @@ async def test_asks_of_a_task_close_no_cycle(stage: Stage) -> None:
     assert answers == ["from beside"]
 
 
-@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@asyncio_only
 async def test_an_actor_whose_task_is_cancelled_natively_has_lost_a_part(
     stage: Stage,
 ) -> None:
@@ -371,9 +372,7 @@ async def test_a_timer_tells_its_actor_once(stage: Stage) -> None:
 
 async def test_a_periodic_timer_tells_it_again_and_again(stage: Stage) -> None:
     cell = await stage.spawn()
-    timer: Any = await cell.ref.ask(
-        lambda puppet: puppet.context.send_every(2, "tick")
-    )
+    timer: Any = await cell.ref.ask(lambda puppet: puppet.context.send_every(2, "tick"))
     await anyio.sleep(7)
     assert seen_by(cell) == ["tick"] * 3
     timer.cancel()
@@ -804,3 +803,15 @@ async def test_answers_that_were_given_are_not_kept(stage: Stage) -> None:
 
 def _is_list(thing: object) -> bool:
     return isinstance(thing, list)
+
+
+async def test_a_task_torn_down_with_its_loop_is_nobodys_failure(
+    stage: Stage,
+) -> None:
+    cell = await stage.spawn()
+    life = cell.life
+    assert life is not None
+    coroutine = _Task(life.belongings).run(hang, ())
+    coroutine.send(None)
+    coroutine.close()
+    assert await cell.ref.ask("fine") == "fine"

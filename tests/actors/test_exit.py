@@ -77,8 +77,7 @@ def test_a_group_of_two_exceptions_is_a_crash_with_both() -> None:
 
     assert fatal is None
     assert isinstance(reason, Crashed)
-    assert isinstance(reason.error, ExceptionGroup)
-    assert reason.error.exceptions == (BOOM, OTHER)
+    assert getattr(reason.error, "exceptions", None) == (BOOM, OTHER)
 
 
 @pytest.mark.parametrize(

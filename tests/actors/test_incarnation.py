@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -25,9 +25,10 @@ from greenroom.actors import (
     State,
     Undelivered,
 )
+from greenroom.actors._incarnation import Incarnation
 from greenroom.testing._clock import wait_idle
 
-from .stage import Nanny, Puppet, Stage, native_task
+from .stage import Nanny, Puppet, Stage, asyncio_only, native_task
 
 pytestmark = pytest.mark.anyio
 
@@ -700,7 +701,7 @@ async def task_of(cell: Any) -> asyncio.Task[Any]:
     return task
 
 
-@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@asyncio_only
 async def test_cancelled_natively_an_idle_actor_is_killed_but_stops_properly(
     stage: Stage,
 ) -> None:
@@ -714,7 +715,7 @@ async def test_cancelled_natively_an_idle_actor_is_killed_but_stops_properly(
     assert counts == [0]
 
 
-@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@asyncio_only
 async def test_cancelled_natively_over_a_message_it_loses_nothing(stage: Stage) -> None:
     cell = await stage.spawn(Puppet, Nanny())
     task = await task_of(cell)
@@ -727,7 +728,7 @@ async def test_cancelled_natively_over_a_message_it_loses_nothing(stage: Stage) 
     assert stage.lost == [(hang, Undelivered.CANCELLED)]
 
 
-@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@asyncio_only
 async def test_cancelled_natively_in_the_tick_of_a_message_it_loses_nothing(
     stage: Stage,
 ) -> None:
@@ -741,7 +742,7 @@ async def test_cancelled_natively_in_the_tick_of_a_message_it_loses_nothing(
     assert stage.lost == []
 
 
-@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@asyncio_only
 async def test_cancelled_natively_as_it_starts_it_has_not_started(stage: Stage) -> None:
     tasks: list[asyncio.Task[Any]] = []
 
@@ -756,7 +757,7 @@ async def test_cancelled_natively_as_it_starts_it_has_not_started(stage: Stage) 
     assert await cell.wait_started() == Killed()
 
 
-@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@asyncio_only
 async def test_cancelled_natively_as_it_stops_it_is_killed(stage: Stage) -> None:
     cell = await stage.spawn(Puppet(stopped=hang))
     task = await task_of(cell)
@@ -766,7 +767,7 @@ async def test_cancelled_natively_as_it_stops_it_is_killed(stage: Stage) -> None
     assert await cell.wait_stopped() == Killed()
 
 
-@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@asyncio_only
 async def test_cancelled_natively_while_its_tasks_end_it_ends(stage: Stage) -> None:
     puppet = Puppet()
     cell = await stage.spawn(puppet)
@@ -793,16 +794,17 @@ async def test_a_timeout_of_the_users_own_is_an_error_like_any_other(
     assert isinstance(reason.error, TimeoutError)
 
 
-async def test_a_cell_being_torn_down_with_its_loop_is_left_alone(stage: Stage) -> None:
-    """A coroutine that is closed must not go on, whatever it holds."""
-    cell = stage.cell(Puppet(started=hang))
-    cell.start()
-    life = cell.life
-    assert life is not None
-    other = stage.cell(Puppet(started=functools.partial(anyio.sleep, 1)))
-    other.start()
-    del other
-    coroutine = life.live(lambda: Puppet(started=fail), 1)
+@pytest.mark.parametrize("hook", ["started", "receive"])
+async def test_one_torn_down_with_its_loop_does_not_go_on(
+    stage: Stage, hook: str
+) -> None:
+    """A coroutine that is closed must end there, whatever it was about."""
+    puppet = Puppet(started=hang if hook == "started" else None)
+    life = Incarnation[Any](stage.cell(), 1)
+    stage.cells[-1].mailbox.put(hang)
+    coroutine = life.live(lambda: puppet, math.inf)
+    coroutine.send(None)
     coroutine.close()
-    cell.kill()
-    assert await cell.wait_stopped() == Killed()
+    assert life.state is (State.STARTING if hook == "started" else State.RUNNING)
+    assert puppet.reasons == []
+    stage.cells.clear()

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
+from operator import methodcaller
 from typing import Any
 
 import anyio
@@ -36,6 +38,10 @@ def second(message: Any) -> Any:
     return message[1]
 
 
+def one(_: object) -> int:
+    return 1
+
+
 def mailbox_of(
     owner: Owner | None = None, *, enveloped: bool = True, **options: Any
 ) -> Mailbox[Any]:
@@ -45,6 +51,10 @@ def mailbox_of(
         Hand().parker,
         enveloped=enveloped,
     )
+
+
+def in_flight(mailbox: Mailbox[Any]) -> object:
+    return mailbox.current
 
 
 class Letter(Envelope):
@@ -68,13 +78,13 @@ def test_messages_are_taken_in_the_order_in_which_they_were_put() -> None:
 def test_a_message_is_in_flight_from_take_to_done() -> None:
     mailbox = mailbox_of()
     mailbox.put("message")
-    assert mailbox.current is NOTHING
+    assert in_flight(mailbox) is NOTHING
     mailbox.take()
-    assert mailbox.current == "message"
+    assert in_flight(mailbox) == "message"
     assert (mailbox.pending, mailbox.handled) == (1, 0)
     mailbox.done()
 
-    assert mailbox.current is NOTHING
+    assert in_flight(mailbox) is NOTHING
     assert (mailbox.pending, mailbox.handled) == (0, 1)
 
 
@@ -303,10 +313,10 @@ def test_a_closed_mailbox_still_takes_system_messages() -> None:
 @pytest.mark.parametrize(
     "put",
     [
-        lambda mailbox: mailbox.put("message"),
-        lambda mailbox: mailbox.put_system("message"),
-        lambda mailbox: mailbox.wait_for_room("message"),
-        lambda mailbox: mailbox.keep_promise("promised"),
+        methodcaller("put", "message"),
+        methodcaller("put_system", "message"),
+        methodcaller("wait_for_room", "message"),
+        methodcaller("keep_promise", "promised"),
     ],
 )
 @pytest.mark.parametrize("weights", [{}, {"weigh": len, "max_weight": 100}])
@@ -333,6 +343,16 @@ async def line_up(mailbox: Mailbox[Any], message: object, admitted: list[Any]) -
     sender = mailbox.wait_for_room(message)
     if sender is None or await mailbox.wait_in_line(sender):
         admitted.append(message)
+
+
+async def within(
+    scope: anyio.CancelScope,
+    mailbox: Mailbox[Any],
+    message: object,
+    admitted: list[Any],
+) -> None:
+    with scope:
+        await line_up(mailbox, message, admitted)
 
 
 def on_loop(owner: Owner | None = None, **options: Any) -> Mailbox[Any]:
@@ -381,10 +401,10 @@ async def test_nobody_overtakes_those_in_line() -> None:
 async def test_one_who_gives_up_lets_those_behind_go_on() -> None:
     mailbox = on_loop(weigh=len, max_weight=10)
     admitted: list[Any] = []
+    mailbox.put("x" * 5)
+    heavy = mailbox.wait_for_room("y" * 10)
+    assert heavy is not None
     async with anyio.create_task_group() as tasks:
-        mailbox.put("x" * 5)
-        heavy = mailbox.wait_for_room("y" * 10)
-        assert heavy is not None
         tasks.start_soon(line_up, mailbox, "z", admitted)
         await wait_idle()
         mailbox.give_up(heavy)
@@ -397,11 +417,12 @@ async def test_one_who_gives_up_lets_those_behind_go_on() -> None:
 async def test_a_cancelled_sender_leaves_the_line() -> None:
     mailbox = on_loop(capacity=1)
     admitted: list[Any] = []
+    scope = anyio.CancelScope()
     mailbox.put("first")
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(line_up, mailbox, "cancelled", admitted)
+        tasks.start_soon(within, scope, mailbox, "cancelled", admitted)
         await wait_idle()
-        tasks.cancel_scope.cancel()
+        scope.cancel()
     mailbox.take()
     mailbox.done()
 
@@ -412,15 +433,27 @@ async def test_a_cancelled_sender_leaves_the_line() -> None:
 
 async def test_a_sender_admitted_and_cancelled_in_one_tick_stays_admitted() -> None:
     mailbox = on_loop(capacity=1)
+    scope = anyio.CancelScope()
     mailbox.put("first")
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(line_up, mailbox, "second", [])
+        tasks.start_soon(within, scope, mailbox, "second", list[Any]())
         await wait_idle()
         mailbox.take()
-        tasks.cancel_scope.cancel()
+        scope.cancel()
 
     assert list(mailbox.queue) == ["second"]
     assert balanced(mailbox)
+
+
+async def test_a_sender_let_in_before_it_sleeps_does_not_sleep() -> None:
+    mailbox = on_loop(capacity=1)
+    mailbox.put("first")
+    sender = mailbox.wait_for_room("second")
+    assert sender is not None
+    mailbox.take()
+
+    assert await mailbox.wait_in_line(sender)
+    assert list(mailbox.queue) == ["second"]
 
 
 async def test_an_expired_sender_is_refused() -> None:
@@ -780,7 +813,7 @@ class MailboxMachine(RuleBasedStateMachine):
         assert least <= mailbox.level <= most
         reports = [0, *self.owner.levels]
         assert mailbox.level == reports[-1]
-        assert all(a != b for a, b in zip(reports, reports[1:], strict=False))
+        assert all(a != b for a, b in pairwise(reports))
 
     def teardown(self) -> None:
         if not hasattr(self, "mailbox"):
@@ -820,9 +853,9 @@ TestMailboxMachine.settings = settings(
 @pytest.mark.parametrize(
     "put",
     [
-        lambda mailbox: mailbox.put("message"),
-        lambda mailbox: mailbox.wait_for_room("message"),
-        lambda mailbox: mailbox.keep_promise("message"),
+        methodcaller("put", "message"),
+        methodcaller("wait_for_room", "message"),
+        methodcaller("keep_promise", "message"),
     ],
 )
 def test_a_mailbox_at_rest_shares_no_message_with_others(
@@ -841,7 +874,7 @@ def test_a_mailbox_at_rest_shares_no_message_with_others(
     assert balanced(mailbox)
 
 
-@pytest.mark.parametrize("weights", [{}, {"weigh": lambda _: 1, "max_weight": 100}])
+@pytest.mark.parametrize("weights", [{}, {"weigh": one, "max_weight": 100}])
 async def test_a_message_put_while_a_down_is_received_is_not_left_behind(
     stage: Stage, weights: dict[str, Any]
 ) -> None:

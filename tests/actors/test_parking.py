@@ -15,6 +15,10 @@ from .kit import Slot
 pytestmark = pytest.mark.anyio
 
 
+async def sleep_on(parker: Parker, slot: Slot) -> None:
+    await parker.park(slot)
+
+
 async def test_the_parker_is_that_of_the_running_loop(
     anyio_backend_name: str,
 ) -> None:
@@ -49,7 +53,7 @@ async def test_a_cancelled_sleeper_frees_its_slot() -> None:
 
     with anyio.CancelScope() as scope:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(parker.park, slot)
+            tasks.start_soon(sleep_on, parker, slot)
             await wait_all_tasks_blocked()
             scope.cancel()
             await checkpoint()
@@ -62,7 +66,7 @@ async def test_a_sleeper_woken_and_cancelled_in_one_tick_leaves_the_slot_free() 
     parker, slot = running_parker(), Slot()
 
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(parker.park, slot)
+        tasks.start_soon(sleep_on, parker, slot)
         await wait_all_tasks_blocked()
         parker.unpark(slot)
         tasks.cancel_scope.cancel()

@@ -23,7 +23,7 @@ from greenroom.actors import (
 )
 from greenroom.testing._clock import wait_idle
 
-from .stage import Nanny, Puppet, Stage
+from .stage import Nanny, Puppet, Stage, asyncio_only
 
 pytestmark = pytest.mark.anyio
 
@@ -351,7 +351,7 @@ async def test_monitors_are_told_in_the_order_they_were_made(stage: Stage) -> No
     assert told == [0, 1, 2, 3, 4]
 
 
-@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@asyncio_only
 async def test_a_waiter_cancelled_natively_as_the_down_comes_loses_nothing(
     stage: Stage,
 ) -> None:

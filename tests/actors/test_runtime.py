@@ -12,7 +12,7 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from greenroom import ActorNotAlive, Killed
-from greenroom.actors import Runtime, run_actors
+from greenroom.actors import Cell, Runtime, run_actors
 from greenroom.testing._clock import virtual_backend, wait_idle
 
 from .stage import Puppet, Stage, native_task
@@ -89,10 +89,12 @@ def test_a_real_loop_measures_turns_by_a_real_clock(backend: str) -> None:
 
 async def test_actors_are_shielded_from_the_cancellation_of_the_block() -> None:
     reached: list[str] = []
+    cells: list[Cell[Any]] = []
     with anyio.CancelScope() as scope:
         async with run_actors() as runtime:
             stage = Stage(runtime)
             cell = await stage.spawn()
+            cells.append(cell)
             scope.cancel()
             with anyio.CancelScope(shield=True):
                 assert await cell.ref.ask("still there?") == "still there?"
@@ -100,7 +102,7 @@ async def test_actors_are_shielded_from_the_cancellation_of_the_block() -> None:
             await checkpoint()
 
     assert reached == ["asked"]
-    assert cell.reason == Killed()
+    assert cells[0].reason == Killed()
 
 
 async def test_when_the_ground_is_gone_so_is_every_actor() -> None:
@@ -126,10 +128,15 @@ async def test_an_error_of_the_block_leaves_it_as_it_is() -> None:
 
 
 async def test_an_error_of_the_block_says_more_than_a_cancellation_at_its_end() -> None:
-    with anyio.CancelScope() as scope, pytest.raises(ZeroDivisionError):
+    scope = anyio.CancelScope()
+
+    async def block() -> None:
         async with run_actors():
             scope.cancel()
             raise ZeroDivisionError
+
+    with scope, pytest.raises(ZeroDivisionError):
+        await block()
 
 
 async def test_a_cancellation_at_the_end_is_not_swallowed() -> None:
@@ -171,7 +178,8 @@ async def test_a_bug_of_ours_ends_the_system_and_is_raised_at_its_root(
 ) -> None:
     calls: list[str] = []
     first = ZeroDivisionError("a bug")
-    with pytest.raises(ZeroDivisionError) as caught:
+
+    async def block() -> None:
         async with run_actors() as runtime:
             runtime.on_fatal = lambda: calls.append("told")
             runtime.start_task(fail, ExceptionGroup("wrapped", [first]))
@@ -179,16 +187,22 @@ async def test_a_bug_of_ours_ends_the_system_and_is_raised_at_its_root(
             runtime.start_task(fail, ValueError("another one"))
             await wait_idle()
 
+    with pytest.raises(ZeroDivisionError) as caught:
+        await block()
+
     assert caught.value is first
     assert calls == ["told"]
     assert "a bug in greenroom ends the system" in caplog.text
 
 
 async def test_what_is_fatal_comes_before_the_error_of_the_block() -> None:
-    with pytest.raises(SystemExit) as caught:
+    async def block() -> None:
         async with run_actors() as runtime:
             runtime.fatal(SystemExit(3))
             raise ZeroDivisionError
+
+    with pytest.raises(SystemExit) as caught:
+        await block()
 
     assert caught.value.code == 3
     assert isinstance(caught.value.__context__, ZeroDivisionError)
@@ -261,10 +275,13 @@ async def wait_for_the_sweeper(runtime: Runtime) -> None:
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_a_ground_cancelled_natively_takes_its_actors_and_says_so() -> None:
     gone = anyio.Event()
-    with pytest.raises(RuntimeError, match="the tasks of the system were cancelled"):
+    cells: list[Cell[Any]] = []
+
+    async def block() -> None:
         async with run_actors() as runtime:
             stage = Stage(runtime)
             cell = await stage.spawn()
+            cells.append(cell)
             runtime.on_fatal = gone.set
             me = native_task()
             for task in asyncio.all_tasks():
@@ -273,4 +290,7 @@ async def test_a_ground_cancelled_natively_takes_its_actors_and_says_so() -> Non
             await gone.wait()
             await cell.ref.wait_stopped()
 
-    assert cell.reason == Killed()
+    with pytest.raises(RuntimeError, match="the tasks of the system were cancelled"):
+        await block()
+
+    assert cells[0].reason == Killed()

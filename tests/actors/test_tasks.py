@@ -73,11 +73,14 @@ async def test_what_is_left_is_cancelled_also_when_the_block_fails(
         finally:
             ends.append(name)
 
-    with pytest.raises((ValueError, ExceptionGroup)):
+    async def block() -> None:
         async with open_tasks(backend) as start:
             start(here(), last, "task")
             await wait_idle()
             raise ValueError
+
+    with pytest.raises((ValueError, ExceptionGroup)):
+        await block()
 
     assert ends == ["task"]
 

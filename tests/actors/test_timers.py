@@ -200,15 +200,19 @@ async def test_a_tick_dropped_by_policy_does_not_hold_up_the_next(
 ) -> None:
     puppet = Puppet()
     cell = await stage.spawn(puppet, capacity=1, overflow=Overflow.DROP_OLD)
-    timers = await cell.ref.ask(lambda me: [me.context.send_every(1, "tick")])
-    assert isinstance(timers, list)
+
+    def set_timer(me: Puppet) -> Timer:
+        return me.context.send_every(1, "tick")
+
+    timer = await cell.ref.ask(set_timer)
+    assert isinstance(timer, Timer)
     now = stage.runtime.now
 
     def be_busy(me: Puppet) -> None:
-        timers[0].expire()  # as the sweeper does, while the actor is busy
+        timer.expire()  # as the sweeper does, while the actor is busy
         me.context.ref.tell("another")
-        assert timers[0].deadline > now()
-        timers[0].expire()
+        assert timer.deadline > now()
+        timer.expire()
 
     await cell.ref.ask(be_busy)
     await cell.ref.stop()

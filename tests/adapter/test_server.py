@@ -219,6 +219,19 @@ async def test_who_connects_as_everything_ends_is_sent_away() -> None:
     assert chat.clients == {}
 
 
+async def test_who_connects_to_what_has_stopped_by_itself_is_sent_away() -> None:
+    async with Chat().running() as chat:
+        await chat.adapter.system.stop_child("_connections")
+        asgi = Asgi()
+        await chat.adapter(asgi.scope, asgi.app_receive, asgi.app_send)
+        assert asgi.sent[-1] == {
+            "type": "websocket.close",
+            "code": 1001,
+            "reason": "going away",
+        }
+        assert chat.adapter.statistics().connections == 0
+
+
 async def test_a_drain_in_the_middle_of_a_start_is_seen() -> None:
     async with Chat().running() as chat:
         transport = MemoryTransport()

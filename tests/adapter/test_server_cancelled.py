@@ -193,3 +193,33 @@ async def test_cancelled_in_a_send_that_cannot_be_cancelled_it_ends() -> None:
         chat.check()
         # The server lets go of the connection in the end.
         asgi.unstall()
+
+
+async def test_a_start_that_goes_on_after_its_server_has_left_is_declined(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    start_child = DynamicSupervisor.start_child
+    go_on = anyio.Event()
+
+    async with Chat().running() as chat, anyio.create_task_group() as tasks:
+
+        async def late(supervisor: DynamicSupervisor, spec: ChildSpec[Any]) -> None:
+            async def start() -> None:
+                await go_on.wait()
+                with pytest.raises(ChildDeclined):
+                    await start_child(supervisor, spec)
+
+            tasks.start_soon(start)
+            # As when somebody cancels it natively.
+            raise ActorNotAlive("", None)
+
+        monkeypatch.setattr(DynamicSupervisor, "start_child", late)
+        asgi = Asgi()
+        await chat.adapter(asgi.scope, asgi.app_receive, asgi.app_send)
+        assert asgi.sent[-1]["code"] == 1001
+        assert chat.adapter.statistics().connections == 0
+        go_on.set()
+        await wait_idle()
+        assert chat.connections() == []
+        assert chat.clients == {}
+

@@ -310,10 +310,10 @@ class MemoryClient:
         error = fields.get("error")
         failure = None if error is None else EventError(error["code"], error["message"])
         if "ack" in fields:
-            call = self._calls.get(fields["ack"])
-            if call is not None:
-                call.settled, call.data, call.error = True, fields.get("data"), failure
-                self._notify()
+            # One that nobody waits for any longer is ignored.
+            call = self._calls.get(fields["ack"], _Call())
+            call.settled, call.data, call.error = True, fields.get("data"), failure
+            self._notify()
             return
         namespace = fields.get("namespace", "/")
         event = Event(fields["event"], fields.get("data"), namespace, fields.get("id"))
