@@ -87,5 +87,7 @@ def drain(addressee: Addressee, why: Undelivered, reason: ExitReason | None) -> 
 
 def close(addressee: Addressee, reason: ExitReason) -> None:
     """Accept nothing more, and bury all that waits."""
-    addressee.mailbox.close()
+    mailbox = addressee.mailbox
+    if not mailbox.closed:
+        mailbox.close()
     drain(addressee, Undelivered.STOPPED, reason)

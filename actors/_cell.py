@@ -123,11 +123,16 @@ class Cell(Generic[M]):
     # -- starting, by the parent -------------------------------------------
 
     def start(self) -> None:
-        """Begin the next incarnation, in a task of its own."""
+        """Begin the next incarnation, in a task of its own.
+
+        One that has no ``started`` of its own runs when this returns.
+        """
         assert self.state is State.EXITED
         self._ran_before = self.ran
         self.incarnation += 1
-        self.life = life = Incarnation[M](self, self.incarnation)
+        # Not Incarnation[M](...), which goes through `typing` each time.
+        life: Incarnation[M] = Incarnation(self, self.incarnation)
+        self.life = life
         if self.runtime.closing:
             # There will be no task for it, and this is the end of the others too.
             life.exit(Killed())
@@ -136,7 +141,9 @@ class Cell(Generic[M]):
         # Its parent may have thought that there would be no other.
         self.mailbox.reopen()
         self.runtime.cells.add(self)
-        self.runtime.start_task(self._run, life)
+        context = self.runtime.new_context()
+        context.run(life.make, self._factory)
+        self.runtime.start_task(self._run, life, context=context)
 
     async def wait_started(self) -> ExitReason | None:
         """Wait until this incarnation has started.
@@ -151,7 +158,7 @@ class Cell(Generic[M]):
         return None if life.ran else life.reason
 
     async def _run(self, life: Incarnation[M]) -> None:
-        reason = await life.live(self._factory, self._start_timeout)
+        reason = await life.live(self._start_timeout)
         if not life.done:  # by being given up for unkillable
             self._exited(life, reason)
 

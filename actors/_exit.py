@@ -73,14 +73,19 @@ ExitReason: TypeAlias = (
 )
 
 
+# Tuples, because a union written in the call is made at each call.
+_NORMAL = (Normal, Shutdown, Declined)
+_WITH_ERROR = (Crashed, StartFailed, GaveUp)
+
+
 def is_abnormal(reason: ExitReason) -> bool:
     """Whether *reason* is a failure, which a transient child is restarted after."""
-    return not isinstance(reason, Normal | Shutdown | Declined)
+    return not isinstance(reason, _NORMAL)
 
 
 def error_of(reason: ExitReason) -> BaseException | None:
     """The exception behind *reason*, if there is one."""
-    if isinstance(reason, Crashed | StartFailed | GaveUp):
+    if isinstance(reason, _WITH_ERROR):
         return reason.error
     return None
 

@@ -108,27 +108,42 @@ class Incarnation(Generic[M]):
         self._start_gate: Gate | None = None
         self._exit_gate: Gate | None = None
 
-    # -- its life, in its own task -----------------------------------------
+    # -- its life ----------------------------------------------------------
 
-    async def live(
-        self, factory: Callable[[], Actor[M]], start_timeout: float
-    ) -> ExitReason:
-        """Start, serve and stop; return why it ended.
+    def make(self, factory: Callable[[], Actor[M]]) -> None:
+        """Make the actor, before its task begins but in its context.
+
+        Without a ``started`` of its own it runs from here on: nobody has to wait
+        until its task has had its turn.
+        """
+        current.set(self.belongings.activation)
+        try:
+            self.actor = actor = factory()
+            _require_actor(actor)
+            actor.context = Context(self.belongings)
+        except BaseException as error:
+            self._cause = self._judge(error)
+            return
+        if _is_default(actor, "started"):
+            self._begin()
+
+    async def live(self, start_timeout: float) -> ExitReason:
+        """Start, serve and stop, in its own task; return why it ended.
 
         Given up meanwhile, see `abandon`, what it returns is of no interest.
         """
-        current.set(self.belongings.activation)
         self._killed = self._killed or self._home.runtime.closing
         # It may have been told to end before its task came to run.
         reason = self._told()
         if reason is None:
-            reason = await self._guarded(self._start, factory, start_timeout)
-            self.ran = reason is None and self.state is State.STARTING
-        if isinstance(reason, Crashed):
+            reason = await self._guarded(self._start_and_serve, start_timeout)
+            reason = reason or self._told()
+        if self.ran:
+            assert reason is not None
+            self._served(reason)
+        elif isinstance(reason, Crashed):
             declines = isinstance(reason.error, Decline)
             reason = Declined() if declines else StartFailed(reason.error)
-        if self.ran:
-            reason = await self._run()
         await self._end_tasks()
         if self.ran and not self._killed and not _is_default(self.actor, "stopped"):
             failure = await self._guarded(self._stop, reason)
@@ -156,9 +171,7 @@ class Incarnation(Generic[M]):
         except GeneratorExit:
             raise  # the event loop is being torn down under us
         except BaseException as error:
-            reason, fatal = judge(error, runtime.parker.cancelled)
-            if fatal is not None:
-                runtime.fatal(fatal)
+            reason = self._judge(error)
             if runtime.closing:
                 self._killed = True
             elif isinstance(reason, Killed):
@@ -170,18 +183,40 @@ class Incarnation(Generic[M]):
         # Our own cancellation, and nothing else, ends up here.
         return self._told()
 
+    def _judge(self, error: BaseException) -> ExitReason:
+        runtime = self._home.runtime
+        reason, fatal = judge(error, runtime.parker.cancelled)
+        if fatal is not None:
+            runtime.fatal(fatal)
+        return reason
+
     def _told(self) -> ExitReason | None:
         """Why it shall end, if something says so by now."""
         if self._cause is not None:
             return self._cause
         return Killed() if self._killed else self.stop_reason
 
-    async def _start(self, factory: Callable[[], Actor[M]], limit: float) -> None:
-        self.actor = actor = factory()
-        _require_actor(actor)
-        actor.context = Context(self.belongings)
-        if _is_default(actor, "started"):
-            return
+    async def _start_and_serve(self, start_timeout: float) -> None:
+        # In one scope, which costs more than anything else here.
+        if self.state is State.STARTING:
+            await self._start(start_timeout)
+            if self.done:
+                return  # given up meanwhile
+            self._begin()
+        # It may have started though it was told to end meanwhile.
+        if self._told() is None:
+            assert self.actor is not None
+            own = self.belongings
+            await serve(self._home, self.actor, own.activation, own.number)
+
+    def _begin(self) -> None:
+        self.ran = True
+        self.state = State.RUNNING
+        _open(self._start_gate)
+
+    async def _start(self, limit: float) -> None:
+        actor = self.actor
+        assert actor is not None
         if limit == math.inf:
             await actor.started()
             return
@@ -190,18 +225,8 @@ class Incarnation(Generic[M]):
         if scope.cancelled_caught:
             raise TimeoutError(f"started took over {limit:g} s")
 
-    async def _run(self) -> ExitReason:
-        """Serve until the end, and say what that is."""
-        assert self.actor is not None
-        self.state = State.RUNNING
-        _open(self._start_gate)
-        # It may have started though it was told to end meanwhile.
-        reason = self._told()
-        if reason is None:
-            belongings = self.belongings
-            args = (self._home, self.actor, belongings.activation, belongings.number)
-            reason = await self._guarded(serve, *args) or self._told()
-            assert reason is not None
+    def _served(self, reason: ExitReason) -> None:
+        """It takes no more messages, because of *reason*."""
         if self._grace_end is not None:
             self._grace_end.done = True
         self._lose_current(reason)
@@ -211,7 +236,6 @@ class Incarnation(Generic[M]):
                 # Who waits for an answer shall not wait for our cleaning up.
                 self.stop_reason = reason
                 close(self._home, reason)
-        return reason
 
     def _lose_current(self, reason: ExitReason) -> None:
         mailbox = self._home.mailbox
@@ -258,8 +282,7 @@ class Incarnation(Generic[M]):
         grace = self.actor.stop_grace
         if grace <= 0:
             self._cancel_step()
-        elif grace < math.inf:
-            assert self._scope is not None
+        elif grace < math.inf and self._scope is not None:
             runtime = self._home.runtime
             self._grace_end = _GraceEnd(self._scope, runtime.now() + grace)
             runtime.deadlines.add(self._grace_end)

@@ -87,16 +87,26 @@ class Runtime:
         """``"asyncio"`` or ``"trio"``."""
         return self.parker.backend
 
+    def new_context(self) -> contextvars.Context:
+        """A context for a task of the system."""
+        # A copy, because an eager task runs inside the call that starts it, and
+        # may start others.
+        return self._context.copy()
+
     def start_task(
-        self, function: Callable[..., Awaitable[object]], *args: Any
+        self,
+        function: Callable[..., Awaitable[object]],
+        *args: Any,
+        context: contextvars.Context | None = None,
     ) -> None:
-        """Run ``function(*args)`` as a task of the system.
+        """Run ``function(*args)`` as a task of the system, in a context of its own.
 
         It must contain its own errors: what escapes is a bug of ours, and ends
         the system.
         """
-        # A copy, because an eager task runs inside this call and may start others.
-        self._start(self._context.copy(), self._contained, (function, args))
+        if context is None:
+            context = self.new_context()
+        self._start(context, self._contained, (function, args))
 
     async def _contained(
         self, call: tuple[Callable[..., Awaitable[object]], tuple[Any, ...]]

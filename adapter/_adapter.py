@@ -295,14 +295,16 @@ class ActorAdapter:
             await self._nestipy.run(app, scope, receive, send)
             return True
         await receive()
+        phase = "startup"
         try:
             async with self._server.running():
                 await send({"type": "lifespan.startup.complete"})
+                phase = "shutdown"
                 while (await receive())["type"] != "lifespan.shutdown":
                     pass
         except Exception as error:
             _log.exception("the adapter has failed")
-            await send({"type": "lifespan.shutdown.failed", "message": str(error)})
+            await send({"type": f"lifespan.{phase}.failed", "message": str(error)})
             return True
         await send({"type": "lifespan.shutdown.complete"})
         return True

@@ -64,8 +64,14 @@ class AsgiTransport:
         await self._connect()
         try:
             await self._send({"type": "websocket.accept"})
-        except (OSError, RuntimeError) as error:
+        except Exception as error:
+            # A handshake that the server itself cannot finish: hypercorn raises
+            # over extension parameters that mean nothing.  Left at that, it
+            # raises again when the app returns, which ends its Trio worker; told
+            # to close, it takes the connection for closed, whatever it raises.
             self._closed = True
+            with suppress(Exception):
+                await self._send({"type": "websocket.close", "code": 1002})
             raise TransportClosed(1006, str(error)) from error
 
     async def refuse(self, status: int) -> None:

@@ -8,7 +8,7 @@ import itertools
 import math
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeAlias, overload
 
 import pytest
 
@@ -29,7 +29,11 @@ from greenroom.actors import (
 from greenroom.testing._clock import virtual_backend
 
 
-class Puppet(Actor[Any]):
+Line: TypeAlias = "Callable[[Puppet], object] | str | int | tuple[object, ...] | None"
+"""What a puppet is told."""
+
+
+class Puppet(Actor[Line]):
     """Does what a message that is a function says; remembers the others.
 
     Args:
@@ -59,7 +63,7 @@ class Puppet(Actor[Any]):
         if self._started is not None:
             await _finish(self._started(self))
 
-    def receive(self, message: Any) -> object:
+    def receive(self, message: Line) -> object:
         if callable(message):
             return message(self)
         self.seen.append(message)
@@ -116,6 +120,13 @@ def conserves(mailbox: Mailbox[Any]) -> bool:
     return seen.accepted == seen.handled + seen.dead_lettered + seen.pending
 
 
+def _factory(make: Actor[Any] | Callable[[], Actor[Any]]) -> Callable[[], Actor[Any]]:
+    if not isinstance(make, Actor):
+        return make
+    actor: Actor[Any] = make
+    return lambda: actor
+
+
 class Stage:
     """What a test plays on."""
 
@@ -133,6 +144,28 @@ class Stage:
         self.letters.append(letter)
         self._sound &= all(conserves(cell.mailbox) for cell in self.cells)
 
+    @overload
+    def cell(
+        self,
+        make: Puppet | Callable[[], Puppet] = ...,
+        parent: Parent = ...,
+        *,
+        path: str | None = ...,
+        start_timeout: float = ...,
+        **options: Any,
+    ) -> Cell[Line]: ...
+
+    @overload
+    def cell(
+        self,
+        make: Actor[Any] | Callable[[], Actor[Any]],
+        parent: Parent = ...,
+        *,
+        path: str | None = ...,
+        start_timeout: float = ...,
+        **options: Any,
+    ) -> Cell[Any]: ...
+
     def cell(
         self,
         make: Actor[Any] | Callable[[], Actor[Any]] = Puppet,
@@ -146,13 +179,29 @@ class Stage:
         cell: Cell[Any] = Cell(
             self.runtime,
             path or f"/{next(self._numbers)}",
-            (lambda: make) if isinstance(make, Actor) else make,
+            _factory(make),
             parent,
             mailbox=MailboxOptions(**options),
             start_timeout=start_timeout,
         )
         self.cells.append(cell)
         return cell
+
+    @overload
+    async def spawn(
+        self,
+        make: Puppet | Callable[[], Puppet] = ...,
+        parent: Parent = ...,
+        **options: Any,
+    ) -> Cell[Line]: ...
+
+    @overload
+    async def spawn(
+        self,
+        make: Actor[Any] | Callable[[], Actor[Any]],
+        parent: Parent = ...,
+        **options: Any,
+    ) -> Cell[Any]: ...
 
     async def spawn(
         self,

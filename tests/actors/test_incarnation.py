@@ -324,21 +324,20 @@ async def test_one_that_is_starting_is_cancelled(stage: Stage) -> None:
 
 
 async def test_one_whose_task_has_not_begun_never_begins(stage: Stage) -> None:
-    made: list[Puppet] = []
+    begun: list[Puppet] = []
 
-    def make() -> Puppet:
-        made.append(Puppet())
-        return made[-1]
+    async def begin(puppet: Puppet) -> None:
+        begun.append(puppet)
 
-    cell = stage.cell(make)
+    cell = stage.cell(Puppet(started=begin))
     cell.start()
     cell.request_stop(Shutdown())
     assert await cell.wait_started() == Shutdown()
-    killed = stage.cell(make)
+    killed = stage.cell(Puppet(started=begin))
     killed.start()
     killed.kill()
     assert await killed.wait_started() == Killed()
-    assert made == []
+    assert begun == []
 
 
 async def test_one_that_starts_all_the_same_is_stopped_properly(stage: Stage) -> None:
@@ -802,7 +801,8 @@ async def test_one_torn_down_with_its_loop_does_not_go_on(
     puppet = Puppet(started=hang if hook == "started" else None)
     life = Incarnation[Any](stage.cell(), 1)
     stage.cells[-1].mailbox.put(hang)
-    coroutine = life.live(lambda: puppet, math.inf)
+    life.make(lambda: puppet)
+    coroutine = life.live(math.inf)
     coroutine.send(None)
     coroutine.close()
     assert life.state is (State.STARTING if hook == "started" else State.RUNNING)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -117,6 +118,11 @@ class Chat:
         for flow in (statistics.inbound, statistics.outbound):
             assert flow.accepted == flow.handled + flow.dead_lettered + flow.pending
             assert flow.pending >= 0
+
+
+def on_asyncio() -> bool:
+    """Whether the event loop is asyncio's, whose tasks anybody may cancel."""
+    return anyio.get_cancelled_exc_class() is asyncio.CancelledError
 
 
 async def until(happened: Callable[[], object]) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import anyio
 import pytest
 
-from greenroom import ActorAdapter, NotRunning
+from greenroom import Actor, ActorAdapter, NotRunning, Registry, Restart
 from greenroom.adapter import TransportClosed
 from greenroom.adapter._asgi import AsgiTransport, owns
 from greenroom.testing import Refused, websocket_scope
@@ -278,3 +278,41 @@ async def test_the_lifespan_is_declined_while_the_adapter_runs_already() -> None
         assert lifespan.answer is False
         assert lifespan.sent == []
         assert adapter.system.children()
+
+
+async def test_a_lifespan_that_fails_says_so(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> None:
+        raise RuntimeError("no registry today")
+
+    monkeypatch.setattr(Registry, "started", fail)
+    lifespan = Lifespan()
+    await lifespan.run(ActorAdapter())
+    assert lifespan.answer is True
+    (message,) = lifespan.sent
+    assert message["type"] == "lifespan.startup.failed"
+    assert "no registry today" in caplog.text
+
+
+async def test_a_system_that_fails_in_between_says_so(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Crasher(Actor[str]):
+        def receive(self, message: str) -> None:
+            raise RuntimeError("crash")
+
+    adapter = ActorAdapter()
+    lifespan = Lifespan()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(lifespan.run, adapter)
+        await lifespan.started()
+        ref = await adapter.system.spawn(Crasher, restart=Restart.PERMANENT)
+        for _ in range(20):
+            await anyio.sleep(0.5)
+            ref.try_tell("crash")
+    assert [message["type"] for message in lifespan.sent] == [
+        "lifespan.startup.complete",
+        "lifespan.shutdown.failed",
+    ]
+    assert "the adapter has failed" in caplog.text

@@ -6,7 +6,6 @@ from typing import Any
 
 import anyio
 import pytest
-import sniffio
 
 from greenroom import (
     Client,
@@ -15,7 +14,7 @@ from greenroom import (
 )
 from greenroom.testing import wait_idle
 
-from .support import Chat
+from .support import Chat, on_asyncio
 
 pytestmark = pytest.mark.anyio
 
@@ -180,7 +179,7 @@ async def test_awaiting_what_was_cancelled_is_the_handlers_failure(
 
 
 async def test_a_native_cancel_of_a_handler_ends_its_client() -> None:
-    if sniffio.current_async_library() != "asyncio":
+    if not on_asyncio():
         pytest.skip("asyncio's own")
     chat = Chat()
 

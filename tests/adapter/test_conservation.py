@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from greenroom import AdapterError, Client, Overflow
@@ -179,7 +180,7 @@ class Crowd:
                 await anyio.sleep(rng.random() * 3)
             case _:
                 await peer.send('{"event": "do", "id": 1, "data": "%s"}' % ("x" * 50))
-        await anyio.sleep(0)
+        await anyio.lowlevel.checkpoint()
 
     # -- everybody ---------------------------------------------------------
 

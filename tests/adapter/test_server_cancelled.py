@@ -1,29 +1,26 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import anyio
 import pytest
-import sniffio
 from anyio.abc import TaskGroup
 
 from greenroom import (
+    ActorNotAlive,
+    ChildDeclined,
+    ChildSpec,
     Client,
+    DynamicSupervisor,
 )
-from greenroom.testing import (
-    TransportClosed,
-    wait_idle,
-)
+from greenroom.testing import TransportClosed, wait_idle
 
 from .asgi import Asgi
-from .support import Chat, until
+from .support import Chat, on_asyncio, until
 
 pytestmark = pytest.mark.anyio
-
-
-def running_tasks() -> int:
-    return len(anyio.get_running_tasks())
 
 
 class Cancelling:
@@ -33,7 +30,7 @@ class Cancelling:
     """
 
     def __init__(self, tasks: TaskGroup, chat: Chat, how: str) -> None:
-        native = sniffio.current_async_library() == "asyncio"
+        native = on_asyncio()
         self._tasks = tasks
         self._chat = chat
         self._how = how if native else "scope"
@@ -223,3 +220,34 @@ async def test_a_start_that_goes_on_after_its_server_has_left_is_declined(
         assert chat.connections() == []
         assert chat.clients == {}
 
+
+async def test_when_all_tasks_are_cancelled_at_once_nobody_hangs(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """What asyncio does to the tasks that are left when its loop ends."""
+    if not on_asyncio():
+        pytest.skip("asyncio's own")
+    chat = Chat()
+    server: asyncio.Task[bool] | None = None
+    before = asyncio.all_tasks()
+
+    async def run() -> None:
+        nonlocal server
+        async with chat.running():
+            asgi = Asgi()
+            serving = chat.adapter(asgi.scope, asgi.app_receive, asgi.app_send)
+            server = asyncio.create_task(serving)
+            await until(lambda: chat.clients)
+            await asgi.send('{"event": "wait"}')
+            await until(lambda: chat.waiting)
+            for _ in range(3):
+                for task in asyncio.all_tasks() - before:
+                    task.cancel()
+                for _ in range(3):
+                    await anyio.lowlevel.checkpoint()
+
+    with suppress(Exception, asyncio.CancelledError):
+        await run()
+    assert server is not None
+    await asyncio.wait([server])
+    assert len(chat.gone) <= 1

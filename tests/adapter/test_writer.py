@@ -7,7 +7,6 @@ from typing import Any
 
 import anyio
 import pytest
-import sniffio
 
 from greenroom import ActorSystem, Options, Overflow, Undelivered
 from greenroom.adapter import TransportClosed
@@ -15,7 +14,7 @@ from greenroom.adapter._acks import Acks
 from greenroom.adapter._writer import Outgoing, Writer, outbox_options
 from greenroom.testing import MemoryTransport, wait_idle
 
-from .support import until
+from .support import on_asyncio, until
 
 pytestmark = pytest.mark.anyio
 
@@ -294,7 +293,7 @@ async def test_it_yields_although_the_transport_does_not() -> None:
 
 
 async def test_a_native_cancel_is_a_loss(monkeypatch: pytest.MonkeyPatch) -> None:
-    if sniffio.current_async_library() != "asyncio":
+    if not on_asyncio():
         pytest.skip("asyncio's own")
     tasks: list[asyncio.Task[Any] | None] = []
 

@@ -26,8 +26,7 @@ def server(worker: str) -> Iterator[HypercornServer]:
 
 # hypercorn 0.18 answers 400 when bytes follow a handshake that is not accepted yet.
 # The accept that comes meanwhile is the end of its trio worker, and its asyncio
-# worker never tells the app that the client is gone.  Parameters of an extension
-# that cannot be read make the accept raise, which ends the trio worker too.
+# worker never tells the app that the client is gone.
 not_hypercorn = pytest.mark.xfail(strict=True, reason="hypercorn cannot take it")
 
 
@@ -59,7 +58,6 @@ async def test_bytes_ahead_of_the_accept_harm_nobody_else(
     server.check_log()
 
 
-@not_hypercorn
 async def test_extension_parameters_that_mean_nothing_harm_nobody_else(
     server: HypercornServer,
 ) -> None:
