@@ -164,8 +164,6 @@ class Incarnation(Generic[M]):
         runtime = self._home.runtime
         try:
             with anyio.CancelScope() as self._scope:
-                if self._killed:
-                    self._scope.cancel()
                 await step(*args)
                 return None
         except GeneratorExit:

@@ -169,6 +169,11 @@ class Mailbox(Room[M]):
             # put an end to it all.
             self.accepted += 1
             self._drop(message, overflow)
+        # By weight, more room may have come of it than this message takes.
+        if self._senders:
+            self._admit()
+        if self.level:
+            self._fall()
         return True
 
     def _accept(self, message: M, weight: int) -> None:

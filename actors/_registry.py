@@ -241,8 +241,8 @@ class Registry(Directory, Actor[_Command]):
                         self._drop_all(ref)
                     else:
                         self._drop(ref, holding)
-                case _Barrier():
-                    pass
+                case _:
+                    pass  # a barrier: being answered is all there is to it
         except (ActorNotAlive, NameTaken) as refused:
             # The asker's error, and none of the registry's own.
             self.context.defer_reply().fail(refused)

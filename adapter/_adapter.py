@@ -300,8 +300,7 @@ class ActorAdapter:
             async with self._server.running():
                 await send({"type": "lifespan.startup.complete"})
                 phase = "shutdown"
-                while (await receive())["type"] != "lifespan.shutdown":
-                    pass
+                await receive()
         except Exception as error:
             _log.exception("the adapter has failed")
             await send({"type": f"lifespan.{phase}.failed", "message": str(error)})

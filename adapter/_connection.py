@@ -11,10 +11,7 @@ cancelled; the sid leaves every room; who waits for its acks is told;
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 import logging
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias, final
 
@@ -23,7 +20,6 @@ import anyio
 from ..actors import (
     KILL_GRACE,
     Actor,
-    ActorError,
     ActorNotAlive,
     Decline,
     ExitReason,
@@ -34,24 +30,20 @@ from ..actors import (
     Shutdown,
 )
 from ._acks import Acks, Callback
+from ._alarm import Alarm, ring_after
 from ._asgi import Scope
+from ._calling import call, outcome
 from ._client import Client
 from ._codec import Codec, NotEncodable
-from ._dispatcher import ROOT, Dispatcher, Handler, check_event
+from ._dispatcher import ROOT, Dispatcher, check_event
 from ._errors import ClientGone, EventError
 from ._options import Options
 from ._packets import Ack, BadFrame, Event
+from ._rooms import Rooms, check_room, settled
 from ._transport import Transport, TransportClosed
 from ._writer import Outgoing, Writer
 
 _log = logging.getLogger("greenroom.adapter")
-
-ALL = "all"
-"""The group of everyone; rooms are (namespace, room)."""
-
-SID_PREFIX = "~"
-"""Every sid begins with it, and no room may: a room must not be able to catch
-what is meant for a client."""
 
 
 class House(Protocol):
@@ -109,7 +101,7 @@ class Connection(Actor[Inbound]):
         "_leaving",
         "_opening",
         "_patience",
-        "_rooms_left",
+        "_rooms",
         "_session",
         "_strikes",
         "close_code",
@@ -148,8 +140,8 @@ class Connection(Actor[Inbound]):
         self._admitted = False
         # No handler runs any more but on_disconnect.
         self._leaving = False
-        self._patience: _Patience | None = None
-        self._rooms_left: tuple[tuple[str, str], ...] = ()
+        # Rings when what is left to do takes too long.
+        self._patience: Alarm | None = None
 
     # -- the actor ---------------------------------------------------------
 
@@ -171,6 +163,12 @@ class Connection(Actor[Inbound]):
             lost=self.lost,
         )
         self.writer.start()
+        self._rooms = Rooms(
+            house.registry,
+            self.context.ref,
+            self.writer.outbox,
+            house.options.max_rooms,
+        )
         self.is_set_up = True
         self.context.ref.tell(_Opened())
 
@@ -182,9 +180,7 @@ class Connection(Actor[Inbound]):
             await self._open()
         else:
             try:
-                result = message.callback(message.data)
-                if inspect.isawaitable(result):
-                    await result
+                await outcome(message.callback(message.data))
             except Exception:
                 _log.exception("the callback of an ack raised, client %s", self.sid)
 
@@ -211,13 +207,7 @@ class Connection(Actor[Inbound]):
         options = self._house.options
         self._limit(options.disconnect_seconds + options.close_seconds)
         try:
-            registry = self._house.registry
-            ref = self.context.ref
-            groups = registry.groups_of(ref)
-            self._rooms_left = tuple(group for group in groups if group != ALL)
-            # The registry may be ending too; then there are no rooms to leave.
-            with suppress(ActorError):
-                await registry.leave_all(ref)
+            await self._rooms.leave_all()
             self._acks.fail_all(ClientGone(self.sid))
             await self._say_goodbye()
             with anyio.move_on_after(options.close_seconds):
@@ -271,10 +261,7 @@ class Connection(Actor[Inbound]):
                     return
         finally:
             self._opening = False
-        # It may leave meanwhile.
-        with suppress(ActorNotAlive):
-            ref = self.context.ref
-            await self._house.registry.join(ALL, ref, mailbox=self.writer.outbox)
+        await self._rooms.enter_all()
 
     def reject(self, code: int, reason: str) -> None:
         """See `Client.reject`."""
@@ -437,29 +424,19 @@ class Connection(Actor[Inbound]):
 
     def rooms(self, namespace: str) -> frozenset[str]:
         """See `Client.rooms`."""
-        groups = self._house.registry.groups_of(self.context.ref) or self._rooms_left
-        return frozenset(g[1] for g in groups if g != ALL and g[0] == namespace)
+        return self._rooms.names(namespace)
 
     async def join(self, namespace: str, room: str) -> None:
         """See `Client.join`."""
         check_room(room)
         if not self.connected:
             raise ClientGone(self.sid)
-        registry, ref = self._house.registry, self.context.ref
-        if registry.is_member((namespace, room), ref):
-            return
-        limit = self._house.options.max_rooms
-        if sum(group != ALL for group in registry.groups_of(ref)) >= limit:
-            raise ValueError(f"client {self.sid} is in {limit} rooms, the most it may")
-        try:
-            await registry.join((namespace, room), ref, mailbox=self.writer.outbox)
-        except ActorNotAlive:
-            raise ClientGone(self.sid) from None
+        await self._rooms.join(namespace, room)
 
     async def leave(self, namespace: str, room: str) -> None:
         """See `Client.leave`."""
         check_room(room)
-        await self._house.registry.leave((namespace, room), self.context.ref)
+        await self._rooms.leave(namespace, room)
 
     # -- ending ------------------------------------------------------------
 
@@ -509,87 +486,13 @@ class Connection(Actor[Inbound]):
         """What comes now takes so long at most, and a little."""
         if self._patience is not None:
             self._patience.settle()
-        runtime = self.context.runtime
-        self._patience = _Patience(self, runtime.now() + seconds + KILL_GRACE)
-        runtime.deadlines.add(self._patience)
+        self._patience = ring_after(
+            self.context.runtime, seconds + KILL_GRACE, self._out_of_patience
+        )
 
-    def out_of_patience(self) -> None:
+    def _out_of_patience(self) -> None:
         """A handler goes on although it was cancelled: end without it."""
         _log.error("a handler ignores that it was cancelled, client %s", self.sid)
         if self._leaving:
             self.let_go()
         self.context.ref.kill()
-
-
-@final
-class _Patience:
-    """Ends the wait for handlers that ignore their cancellation."""
-
-    __slots__ = ("_connection", "deadline", "done")
-
-    def __init__(self, connection: Connection, deadline: float) -> None:
-        # None once it is settled: an entry that nobody needs stays with the
-        # deadlines for a while, and must not keep the connection in memory.
-        self._connection: Connection | None = connection
-        self.deadline = deadline
-        self.done = False
-
-    def settle(self) -> None:
-        """It is not needed any more."""
-        self.done = True
-        self._connection = None
-
-    def expire(self) -> None:
-        """See `Deadlines`."""
-        connection = self._connection
-        assert connection is not None
-        self.settle()
-        connection.out_of_patience()
-
-
-async def settled(registry: Registry) -> None:
-    """Wait until *registry* has carried out all that it was told before."""
-    # An order that changes nothing is answered in its turn.  A registry that
-    # has ended has nothing left to carry out.
-    with suppress(ActorError):
-        await registry.unregister(None, registry.context.ref)
-
-
-async def call(handler: Handler, event: str, client: Client, data: Any) -> Any:
-    """Call *handler*, async or plain.
-
-    Raises:
-        RuntimeError: What it awaited was cancelled, while it was not.
-    """
-    result = handler(event, client, data)
-    if inspect.isawaitable(result):
-        try:
-            return await result
-        except asyncio.CancelledError as error:
-            if _is_cancelled():
-                raise
-            # It awaited a task that was cancelled: that is its own failure, and
-            # not the end of its client.
-            raise RuntimeError("something it awaited was cancelled") from error
-    return result
-
-
-def _is_cancelled() -> bool:
-    """Whether the asyncio task that runs now is itself being cancelled."""
-    try:
-        task = asyncio.current_task()
-    except RuntimeError:
-        return False
-    return task is not None and task.cancelling() > 0
-
-
-def check_room(room: object) -> None:
-    """Refuse what cannot name a room.
-
-    Raises:
-        ValueError: It is not a non-empty str, or looks like a sid.
-    """
-    if not isinstance(room, str) or not room:
-        raise ValueError(f"room must be a non-empty str, got {room!r}")
-    if room.startswith(SID_PREFIX):
-        raise ValueError(f"room must not begin with {SID_PREFIX!r}, got {room!r}")

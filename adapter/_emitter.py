@@ -15,8 +15,9 @@ from anyio.lowlevel import checkpoint
 
 from ..actors import ActorRef, DeadLetter, Undelivered
 from ._acks import Callback
-from ._connection import ALL, SID_PREFIX, Connection
+from ._connection import Connection
 from ._dispatcher import check_event
+from ._rooms import ALL, SID_PREFIX
 from ._server import Server
 from ._writer import Outgoing
 
@@ -75,7 +76,9 @@ class Emitter:
         if connection is not None and await connection.send(item):
             return
         server.count("unknown_recipients")
-        letter = DeadLetter(item.frame, f"/_connections/{sid}", Undelivered.NO_RECIPIENT)
+        letter = DeadLetter(
+            item.frame, f"/_connections/{sid}", Undelivered.NO_RECIPIENT
+        )
         server.require_running().dead_letters.publish(letter)
         # A loop that emits to one who has left must not keep the others from
         # running.

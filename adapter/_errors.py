@@ -69,5 +69,12 @@ class EventError(Exception):
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(code, message)
-        self.code = code
-        self.message = message
+        self.code = _check_text("code", code)
+        self.message = _check_text("message", message)
+
+
+def _check_text(name: str, text: object) -> str:
+    # Here, where the handler is that raises it, and not where it is sent.
+    if not isinstance(text, str):
+        raise TypeError(f"{name} must be a str, got {text!r}")
+    return text

@@ -24,10 +24,11 @@ from ..supervision import ActorSystem, ChildSpec, DynamicSupervisor, Restart
 from ._asgi import Scope
 from ._client import Client
 from ._codec import Codec
-from ._connection import ALL, SID_PREFIX, Connection, settled
+from ._connection import Connection
 from ._dispatcher import Dispatcher
 from ._errors import NotRunning
 from ._options import Options
+from ._rooms import ALL, SID_PREFIX, settled
 from ._statistics import AdapterStatistics, Flow
 from ._transport import Transport, TransportClosed
 from ._writer import outbox_options
@@ -117,6 +118,9 @@ class Server:
         """Whether new connections are taken."""
         return self._supervisor is not None and self._farewell is None
 
+    def _last_words(self) -> tuple[int, str]:
+        return self._farewell or GOING_AWAY
+
     async def drain(self, code: int, reason: str) -> None:
         """Take no new connections, and see all clients off.
 
@@ -166,7 +170,7 @@ class Server:
         if supervisor is None or system is None or self._farewell is not None:
             # It began to drain while the client waited.
             self._counts["refused"] += 1
-            await transport.close(*(self._farewell or GOING_AWAY))
+            await transport.close(*self._last_words())
             return
         # 144 random bits: not to be guessed, and never the same twice.
         sid = SID_PREFIX + secrets.token_urlsafe(18)
@@ -178,8 +182,8 @@ class Server:
             # A start that is cancelled goes on; then it needs somebody to read.
             with anyio.CancelScope(shield=True):
                 await supervisor.start_child(self._spec(sid, connection))
-            if self._farewell is not None:
-                connection.close(*self._farewell)
+            if not self.accepting:
+                connection.close(*self._last_words())
             with anyio.CancelScope() as connection.reading:
                 await connection.read()
         except (ActorNotAlive, StartError):
@@ -192,7 +196,7 @@ class Server:
             else:
                 connection.let_go()
                 with anyio.CancelScope(shield=True):
-                    await transport.close(*(self._farewell or GOING_AWAY))
+                    await transport.close(*self._last_words())
 
     def _spec(self, sid: str, connection: Connection) -> ChildSpec[Any]:
         options = self.options

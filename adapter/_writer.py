@@ -31,6 +31,7 @@ from ..actors import (
     Undelivered,
 )
 from ._acks import Acks, Callback
+from ._alarm import Alarm, ring_after
 from ._options import Options
 from ._packets import Frame
 from ._transport import Transport, TransportClosed
@@ -143,7 +144,7 @@ class Writer:
         self.ended = Gate(runtime.parker)
         # When the write in progress began; None between writes.
         self._sending_since: float | None = None
-        self._watch: _SendWatch | None = None
+        self._watch: Alarm | None = None
         self._scope: anyio.CancelScope | None = None
         # Nothing more is accepted; nothing more is written either.
         self._finishing = False
@@ -220,9 +221,9 @@ class Writer:
                 item = outbox.take()
                 if item.callback is not None and item.id is not None:
                     self._acks.call_back(item.id, item.callback, item.seconds)
-                self._sending_since = began = now()
+                self._sending_since = now()
                 if self._watch is None:
-                    self._set_watch(began)
+                    self._set_watch(self._send_seconds)
                 await send(item.frame)
                 self._sending_since = None
                 outbox.done()
@@ -236,27 +237,26 @@ class Writer:
                 await park(outbox)
             else:
                 break
-        self._sending_since = began = now()
+        self._sending_since = now()
         if self._watch is None:
-            self._set_watch(began)
+            self._set_watch(self._send_seconds)
         await self._transport.close(finish.code, finish.reason)
 
-    def _set_watch(self, began: float) -> None:
-        # One entry for a run of writes, set anew when it comes up: an entry per
-        # write would cost as much as the bookkeeping of the write itself.
-        self._watch = _SendWatch(self, began + self._send_seconds)
-        self._runtime.deadlines.add(self._watch)
+    def _set_watch(self, seconds: float) -> None:
+        # One for a run of writes, set anew when it rings: one per write would
+        # cost as much as the bookkeeping of the write itself.
+        self._watch = ring_after(self._runtime, seconds, self._watch_over)
 
-    def watch_over(self) -> None:
+    def _watch_over(self) -> None:
         """The watch has come up: is the write in progress too old?"""
         self._watch = None
-        since = self._sending_since
-        if since is None:
+        if self._sending_since is None:
             return
-        if since + self._send_seconds <= self._runtime.now():
+        left = self._sending_since + self._send_seconds - self._runtime.now()
+        if left <= 0:
             self._too_slow("stalled")
         else:
-            self._set_watch(since)
+            self._set_watch(left)
 
     def _bury_rest(self) -> None:
         for item in self.outbox.drain():
@@ -278,28 +278,3 @@ class Writer:
 
     def level_changed(self, level: int) -> None:
         """A watermark was passed."""
-
-
-@final
-class _SendWatch:
-    """Looks whether a write has become too old."""
-
-    __slots__ = ("_writer", "deadline", "done")
-
-    def __init__(self, writer: Writer, deadline: float) -> None:
-        # None once it is settled, so as not to keep the writer in memory.
-        self._writer: Writer | None = writer
-        self.deadline = deadline
-        self.done = False
-
-    def settle(self) -> None:
-        """It is not needed any more."""
-        self.done = True
-        self._writer = None
-
-    def expire(self) -> None:
-        """See `Deadlines`."""
-        writer = self._writer
-        assert writer is not None
-        self.settle()
-        writer.watch_over()

@@ -42,6 +42,16 @@ class ChildStatus(enum.Enum):
     """Only its spec is there."""
 
 
+_LIVE = (State.STARTING, State.RUNNING, State.STOPPING)
+_STATUSES = {
+    State.STARTING: ChildStatus.STARTING,
+    State.RUNNING: ChildStatus.RUNNING,
+    State.STOPPING: ChildStatus.STOPPING,
+    State.EXITED: ChildStatus.RESTARTING,
+    State.ENDED: ChildStatus.STOPPED,
+}
+
+
 @final
 @dataclass(frozen=True, slots=True)
 class ChildInfo:
@@ -145,21 +155,15 @@ class Child:
     @property
     def live(self) -> bool:
         """Whether an incarnation of it is there, in whatever state."""
-        return self.cell is not None and self.cell.state is not State.EXITED
+        return self.cell is not None and self.cell.state in _LIVE
 
     def info(self) -> ChildInfo:
         """A frozen snapshot."""
         cell = self.cell
-        if cell is None:
-            status = ChildStatus.STOPPED
-        elif cell.state is State.EXITED:
-            status = ChildStatus.RESTARTING
-        else:
-            status = ChildStatus(cell.state.value)
         return ChildInfo(
             id=self.spec.id,
             ref=self.ref,
-            status=status,
+            status=_STATUSES[State.ENDED if cell is None else cell.state],
             incarnation=0 if cell is None else cell.incarnation,
             is_supervisor=self.family is not None,
             reason=self.last_reason if cell is None else cell.reason,

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
 import itertools
 import math
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias, overload
 
+import anyio
 import pytest
 
 from greenroom.actors import (
@@ -17,6 +19,7 @@ from greenroom.actors import (
     Actor,
     Cell,
     DeadLetter,
+    Down,
     ExitReason,
     Mailbox,
     MailboxOptions,
@@ -28,8 +31,9 @@ from greenroom.actors import (
 )
 from greenroom.testing._clock import virtual_backend
 
-
-Line: TypeAlias = "Callable[[Puppet], object] | str | int | tuple[object, ...] | None"
+Line: TypeAlias = (
+    "Callable[[Puppet], object] | str | int | tuple[object, ...] | Down | None"
+)
 """What a puppet is told."""
 
 
@@ -80,6 +84,15 @@ class Puppet(Actor[Line]):
             self._killed(self)
 
 
+def takes(seconds: float) -> Callable[..., Awaitable[None]]:
+    """Something that takes so long, whatever it is given."""
+
+    async def wait(*_: object) -> None:
+        await anyio.sleep(seconds)
+
+    return wait
+
+
 async def _finish(result: object) -> None:
     if inspect.isawaitable(result):
         await result
@@ -123,8 +136,11 @@ def conserves(mailbox: Mailbox[Any]) -> bool:
 def _factory(make: Actor[Any] | Callable[[], Actor[Any]]) -> Callable[[], Actor[Any]]:
     if not isinstance(make, Actor):
         return make
-    actor: Actor[Any] = make
-    return lambda: actor
+    return functools.partial(_given, make)
+
+
+def _given(actor: Actor[Any]) -> Actor[Any]:
+    return actor
 
 
 class Stage:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import anyio
@@ -10,6 +11,7 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from greenroom.actors import (
+    UNSUPERVISED,
     ActorCrashed,
     ActorNotAlive,
     ActorRef,
@@ -20,6 +22,7 @@ from greenroom.actors import (
     Killed,
     MailboxFull,
     Overflow,
+    Parent,
     Request,
     SendTimeout,
     Shutdown,
@@ -27,7 +30,7 @@ from greenroom.actors import (
 )
 from greenroom.testing._clock import wait_idle
 
-from .stage import Nanny, Puppet, Stage, asyncio_only
+from .stage import Line, Nanny, Puppet, Stage, asyncio_only, takes
 
 pytestmark = pytest.mark.anyio
 
@@ -43,14 +46,20 @@ def seen_by(cell: Cell[Any]) -> list[object]:
     return cell.actor.seen
 
 
-async def full(stage: Stage, parent: Any = None, **options: Any) -> Cell[Any]:
+async def full(
+    stage: Stage, parent: Parent = UNSUPERVISED, **options: Any
+) -> Cell[Line]:
     """An actor that is busy for 10 s, with one message waiting and room for none."""
-    args = () if parent is None else (parent,)
-    cell = await stage.spawn(Puppet, *args, capacity=1, **options)
+    cell = await stage.spawn(Puppet, parent, capacity=1, **options)
     cell.ref.tell(lambda _: anyio.sleep(10))
     await wait_idle()
     cell.ref.tell("first")
     return cell
+
+
+def asks(ref: ActorRef[Line], message: Line) -> Callable[[Puppet], object]:
+    """What makes an actor ask another."""
+    return lambda _: ref.ask(message)
 
 
 async def error_of(awaitable: Any) -> Exception | None:
@@ -101,7 +110,7 @@ async def test_what_has_ended_refuses_and_says_how_it_ended(stage: Stage) -> Non
 async def test_what_is_stopping_refuses_and_says_how_it_will_end(
     stage: Stage,
 ) -> None:
-    cell = await stage.spawn(Puppet(stopped=lambda *_: anyio.sleep(1)))
+    cell = await stage.spawn(Puppet(stopped=takes(1)))
     cell.ref.stop_nowait(Shutdown("for now"))
     with pytest.raises(ActorNotAlive) as gone:
         cell.ref.tell("late")
@@ -109,7 +118,7 @@ async def test_what_is_stopping_refuses_and_says_how_it_will_end(
 
 
 async def test_what_crashes_for_good_refuses_while_it_cleans_up(stage: Stage) -> None:
-    cell = await stage.spawn(Puppet(stopped=lambda *_: anyio.sleep(1)))
+    cell = await stage.spawn(Puppet(stopped=takes(1)))
     cell.ref.tell(fail)
     cell.ref.tell("waits")
     await wait_idle()
@@ -175,8 +184,8 @@ async def test_one_that_is_started_again_after_an_overflow_keeps_its_mailbox(
 
 
 async def test_conflated_messages_replace_each_other(stage: Stage) -> None:
-    def topic(message: object) -> object:
-        return message[0] if isinstance(message, tuple) else message
+    def topic(message: Any) -> object:
+        return message[0]
 
     cell = await stage.spawn(capacity=2, overflow=Overflow.CONFLATE, key=topic)
     cell.ref.tell(lambda _: anyio.sleep(10))
@@ -415,7 +424,7 @@ async def test_asking_what_has_ended_fails_at_once(stage: Stage) -> None:
 
 async def test_asks_that_wait_fail_when_the_stop_begins(stage: Stage) -> None:
     """And not when it is over: the actor may wait for others as it stops."""
-    cell = await stage.spawn(Puppet(stopped=lambda *_: anyio.sleep(3)))
+    cell = await stage.spawn(Puppet(stopped=takes(3)))
     cell.ref.tell(lambda _: anyio.sleep(3))
     began = stage.runtime.now()
     errors: list[Exception | None] = []
@@ -673,7 +682,7 @@ async def test_a_ring_of_asks_is_refused_before_it_closes(stage: Stage) -> None:
 async def test_an_ask_that_leads_nowhere_near_is_fine(stage: Stage) -> None:
     a, b, c = [(await stage.spawn()).ref for _ in "abc"]
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(a.ask, lambda _: b.ask(lambda _: anyio.sleep(1)))
+        tasks.start_soon(a.ask, asks(b, takes(1)))
         await wait_idle()
         assert await c.ask(lambda _: a.ask("after that")) == "after that"
 
@@ -709,7 +718,7 @@ async def test_two_ways_to_the_same_actor_are_looked_at_once(stage: Stage) -> No
     async def ask_both(_: Puppet) -> None:
         async with anyio.create_task_group() as tasks:
             for ref in (b, c):
-                tasks.start_soon(ref.ask, lambda _: d.ask(lambda _: anyio.sleep(1)))
+                tasks.start_soon(ref.ask, asks(d, takes(1)))
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(a.ask, ask_both)
@@ -725,7 +734,7 @@ async def test_what_has_been_answered_is_no_longer_waited_for(stage: Stage) -> N
         # B's handlers both run in one turn: the first answers A, which has not
         # gone on when the second asks A.
         b.tell(lambda _: anyio.sleep(1))
-        tasks.start_soon(a.ask, lambda _: b.ask("quick"))
+        tasks.start_soon(a.ask, asks(b, "quick"))
         await wait_idle()
         assert await b.ask(lambda _: a.ask("back")) == "back"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from collections.abc import Callable
 from typing import Any
 
 import anyio
@@ -30,7 +31,7 @@ from greenroom.actors import (
 from greenroom.actors._belongings import _Task  # pyright: ignore[reportPrivateUsage]  # what cannot be had otherwise
 from greenroom.testing._clock import wait_idle
 
-from .stage import Nanny, Puppet, Stage, asyncio_only, native_task
+from .stage import Nanny, Puppet, Stage, asyncio_only, native_task, takes
 
 pytestmark = pytest.mark.anyio
 
@@ -62,7 +63,7 @@ async def test_a_context_knows_where_its_actor_stands(stage: Stage) -> None:
     cell = await stage.spawn(Puppet, Nanny(), path="/chat/room-7")
     cell.ref.tell(fail)
     context: Any = await cell.ref.ask(lambda puppet: puppet.context)
-    assert isinstance(context, Context)
+    assert context.__class__ is Context
     assert context.ref is cell.ref
     assert context.path == "/chat/room-7"
     assert context.mailbox is cell.mailbox
@@ -77,12 +78,13 @@ async def test_a_context_outlives_its_incarnation_to_no_effect(stage: Stage) -> 
     cell.ref.tell(fail)
     assert await cell.ref.ask("again") == "again"
     stale.stop()
-    for attempt in (
+    attempts: list[Callable[[], object]] = [
         lambda: stale.start_soon(hang),
         lambda: stale.send_after(1, "no"),
         lambda: stale.send_every(1, "no"),
         lambda: stale.bind_to(other.ref),
-    ):
+    ]
+    for attempt in attempts:
         with pytest.raises(ActorNotAlive, match="Crashed"):
             attempt()
     await other.ref.stop()
@@ -124,7 +126,10 @@ async def test_tasks_end_after_the_last_message_and_before_stopped(
                 await anyio.sleep(0.1)
             log.append("task")
 
-    puppet = Puppet(stopped=lambda *_: log.append("stopped"))
+    def stopped(*_: object) -> None:
+        log.append("stopped")
+
+    puppet = Puppet(stopped=stopped)
     cell = await stage.spawn(puppet)
 
     async def handle(_: Puppet) -> None:
@@ -368,6 +373,17 @@ async def test_a_timer_tells_its_actor_once(stage: Stage) -> None:
     assert seen_by(cell) == []
     await anyio.sleep(5)
     assert seen_by(cell) == ["tick"]
+
+
+async def test_timers_do_not_know_of_each_other(stage: Stage) -> None:
+    def set_both(puppet: Puppet) -> None:
+        puppet.context.send_after(2, "late")
+        puppet.context.send_after(1, "early")
+
+    cell = await stage.spawn()
+    cell.ref.tell(set_both)
+    await anyio.sleep(3)
+    assert seen_by(cell) == ["early", "late"]
 
 
 async def test_a_periodic_timer_tells_it_again_and_again(stage: Stage) -> None:
@@ -629,7 +645,7 @@ async def test_a_down_that_waits_ends_with_the_incarnation_too(stage: Stage) -> 
 
 
 async def test_a_down_for_one_that_is_stopping_harms_nobody(stage: Stage) -> None:
-    watcher = await stage.spawn(Puppet(stopped=lambda *_: anyio.sleep(1)))
+    watcher = await stage.spawn(Puppet(stopped=takes(1)))
     watched = await stage.spawn()
     await watcher.ref.ask(lambda _: watched.ref.monitor())
     watcher.ref.stop_nowait()

@@ -25,7 +25,7 @@ from greenroom.actors import (
 )
 from greenroom.testing._clock import wait_idle
 
-from .stage import Nanny, Puppet, Stage, asyncio_only, native_task
+from .stage import Nanny, Puppet, Stage, asyncio_only, native_task, takes
 
 pytestmark = pytest.mark.anyio
 
@@ -267,7 +267,7 @@ async def test_a_stop_that_a_restart_follows_leaves_the_mailbox_open(
     stage: Stage,
 ) -> None:
     nanny = Nanny(always, later=True)
-    cell = await stage.spawn(Puppet(stopped=lambda *_: anyio.sleep(1)), nanny)
+    cell = await stage.spawn(Puppet(stopped=takes(1)), nanny)
     cell.ref.stop_nowait()
     await wait_idle()
     cell.ref.tell("kept")
@@ -277,7 +277,7 @@ async def test_a_stop_that_a_restart_follows_leaves_the_mailbox_open(
 
 
 async def test_a_stop_after_a_crash_changes_nothing(stage: Stage) -> None:
-    puppet = Puppet(stopped=lambda *_: anyio.sleep(1))
+    puppet = Puppet(stopped=takes(1))
     cell = await stage.spawn(puppet, Nanny(later=True))
     cell.ref.tell(fail)
     await wait_idle()
@@ -294,10 +294,11 @@ async def test_watermarks_are_told_to_who_listens(
 ) -> None:
     cell = await stage.spawn(capacity=10)
     levels: list[tuple[str, int]] = []
-    stage.runtime.level_listeners += [
-        fail,
-        lambda path, level: levels.append((path, level)),
-    ]
+
+    def hear(path: str, level: int) -> None:
+        levels.append((path, level))
+
+    stage.runtime.level_listeners += [fail, hear]
     cell.ref.tell(lambda _: anyio.sleep(1))
     await wait_idle()
     for number in range(10):

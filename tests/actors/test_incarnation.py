@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import pytest
@@ -14,6 +14,7 @@ from greenroom.actors import (
     Actor,
     ActorCrashed,
     ActorNotAlive,
+    Cell,
     Crashed,
     Decline,
     Declined,
@@ -28,7 +29,7 @@ from greenroom.actors import (
 from greenroom.actors._incarnation import Incarnation
 from greenroom.testing._clock import wait_idle
 
-from .stage import Nanny, Puppet, Stage, asyncio_only, native_task
+from .stage import Line, Nanny, Puppet, Stage, asyncio_only, native_task, takes
 
 pytestmark = pytest.mark.anyio
 
@@ -37,6 +38,10 @@ ERROR = ValueError("no")
 
 def fail(*_: object) -> None:
     raise ERROR
+
+
+def never(_: ExitReason) -> bool:
+    return False
 
 
 async def hang(*_: object) -> None:
@@ -97,6 +102,14 @@ async def test_a_start_that_raises_has_failed(
     assert await cell.wait_started() == reason
     assert (cell.state, cell.reason, cell.ran) == (State.ENDED, reason, False)
     assert stage.lost == [("waits", Undelivered.STOPPED)]
+
+
+async def test_a_factory_that_raised_is_not_helped_by_a_kill(stage: Stage) -> None:
+    make: Any = fail
+    cell = stage.cell(make)
+    cell.start()
+    cell.kill()
+    assert await cell.wait_started() == StartFailed(ERROR)
 
 
 async def test_what_did_not_start_is_not_stopped(stage: Stage) -> None:
@@ -251,7 +264,7 @@ async def test_without_a_message_in_flight_grace_costs_nothing(
 
 
 async def test_the_grace_is_not_for_the_hook(stage: Stage) -> None:
-    puppet = Puppet(stop_grace=1, stopped=lambda *_: anyio.sleep(3))
+    puppet = Puppet(stop_grace=1, stopped=takes(3))
     cell = await stage.spawn(puppet)
     began = stage.runtime.now()
     assert await cell.ref.stop() == Shutdown()
@@ -575,7 +588,7 @@ async def test_one_that_cannot_be_killed_can_be_given_up(
     nanny = Nanny()
     puppet = Puppet()
     cell = await stage.spawn(puppet, nanny)
-    nanny.wants = lambda _: False
+    nanny.wants = never
     errors: list[Exception] = []
 
     async def ask() -> None:
@@ -593,7 +606,7 @@ async def test_one_that_cannot_be_killed_can_be_given_up(
         monitor = cell.ref.monitor()
         cell.kill()
         await wait_idle()
-        assert cell.state is State.RUNNING
+        assert not cell.ref.alive
         cell.abandon()
         assert cell.state is State.ENDED
         assert nanny.exits == [Killed()]
@@ -695,9 +708,9 @@ async def test_there_is_nobody_to_be_given_up_before_a_start_or_after_an_end(
 # -- cancelled natively, which only asyncio can ----------------------------
 
 
-async def task_of(cell: Any) -> asyncio.Task[Any]:
-    task: asyncio.Task[Any] = await cell.ref.ask(lambda _: native_task())
-    return task
+async def task_of(cell: Cell[Line]) -> asyncio.Task[Any]:
+    task: Any = await cell.ref.ask(lambda _: native_task())
+    return cast("asyncio.Task[Any]", task)
 
 
 @asyncio_only
@@ -705,7 +718,11 @@ async def test_cancelled_natively_an_idle_actor_is_killed_but_stops_properly(
     stage: Stage,
 ) -> None:
     counts: list[int] = []
-    puppet = Puppet(stopped=lambda *_: counts.append(native_task().cancelling()))
+
+    def count(*_: object) -> None:
+        counts.append(native_task().cancelling())
+
+    puppet = Puppet(stopped=count)
     cell = await stage.spawn(puppet)
     (await task_of(cell)).cancel()
     assert await cell.wait_stopped() == Killed()

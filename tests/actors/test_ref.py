@@ -23,7 +23,7 @@ from greenroom.actors import (
 )
 from greenroom.testing._clock import wait_idle
 
-from .stage import Nanny, Puppet, Stage, asyncio_only
+from .stage import Nanny, Puppet, Stage, asyncio_only, takes
 
 pytestmark = pytest.mark.anyio
 
@@ -73,7 +73,7 @@ async def test_a_ref_keeps_no_state_of_an_actor_that_has_ended(stage: Stage) -> 
 
 
 async def test_stopping_waits_for_the_end_and_says_how_it_was(stage: Stage) -> None:
-    puppet = Puppet(stopped=lambda *_: anyio.sleep(1))
+    puppet = Puppet(stopped=takes(1))
     cell = await stage.spawn(puppet)
     began = stage.runtime.now()
     assert await cell.ref.stop(Normal()) == Normal()
@@ -90,7 +90,7 @@ async def test_stopping_what_has_ended_says_how_it_ended(stage: Stage) -> None:
 
 @pytest.mark.parametrize("how", ["stop", "wait_stopped"])
 async def test_a_wait_for_the_end_may_be_limited(stage: Stage, how: str) -> None:
-    cell = await stage.spawn(Puppet(stopped=lambda *_: anyio.sleep(2)))
+    cell = await stage.spawn(Puppet(stopped=takes(2)))
     cell.ref.stop_nowait()
     began = stage.runtime.now()
     with pytest.raises(TimeoutError):
@@ -149,12 +149,9 @@ async def test_a_stop_goes_before_everything_that_waits(stage: Stage) -> None:
 
 async def test_an_actor_cannot_wait_for_its_own_end(stage: Stage) -> None:
     cell = await stage.spawn()
-    for wait in (
-        lambda puppet: puppet.context.ref.stop(),
-        lambda puppet: puppet.context.ref.wait_stopped(),
-    ):
-        error: Any = await cell.ref.ask(lambda puppet, w=wait: catch(w(puppet)))
-        assert error.cycle == (cell.path, cell.path)
+    stop: Any = await cell.ref.ask(lambda _: catch(cell.ref.stop()))
+    wait: Any = await cell.ref.ask(lambda _: catch(cell.ref.wait_stopped()))
+    assert stop.cycle == wait.cycle == (cell.path, cell.path)
     assert cell.ref.alive
 
 

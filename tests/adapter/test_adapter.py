@@ -109,7 +109,10 @@ async def test_hooks_make_a_wire_of_their_own() -> None:
         name, _, data = payload.partition(" ")
         return name, data
 
-    adapter = ActorAdapter("/ws", preprocess, lambda event, data: f"{event} {data}")
+    def post_process(event: str, data: object) -> str:
+        return f"{event} {data}"
+
+    adapter = ActorAdapter("/ws", preprocess, post_process)
     seen: list[object] = []
 
     # There are no namespaces: all is the root.

@@ -228,12 +228,12 @@ async def test_an_adapter_is_an_asgi_app() -> None:
         return data
 
     asgi = Asgi("/ws")
+    served: list[bool] = []
+
+    async def serve() -> None:
+        served.append(await adapter(asgi.scope, asgi.app_receive, asgi.app_send))
+
     async with adapter.running(), anyio.create_task_group() as tasks:
-        served: list[bool] = []
-
-        async def serve() -> None:
-            served.append(await adapter(asgi.scope, asgi.app_receive, asgi.app_send))
-
         tasks.start_soon(serve)
         await asgi.wait_opened()
         await asgi.send('{"event": "say", "data": "hi", "id": 1}')
@@ -253,10 +253,20 @@ async def test_clients_are_refused_while_the_adapter_does_not_run(
     assert adapter.statistics().refused == 1
 
 
+async def test_who_has_left_before_its_turn_is_nobody() -> None:
+    adapter = ActorAdapter()
+    asgi = Asgi(connects=False)
+    asgi.drop()
+    async with adapter.running():
+        assert await adapter(asgi.scope, asgi.app_receive, asgi.app_send)
+        assert adapter.statistics().connections_total == 0
+    assert asgi.sent == []
+
+
 async def test_the_lifespan_hosts_the_adapter() -> None:
     adapter = ActorAdapter()
+    lifespan = Lifespan()
     async with anyio.create_task_group() as tasks:
-        lifespan = Lifespan()
         tasks.start_soon(lifespan.run, adapter)
         await lifespan.started()
         assert adapter.system.children()

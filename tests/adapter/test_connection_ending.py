@@ -65,7 +65,10 @@ async def test_on_disconnect_that_raises_keeps_no_other_from_running(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     chat = Chat()
-    chat.adapter.on_disconnect()(lambda event, client, data: 1 / 0)
+
+    @chat.adapter.on_disconnect()
+    def first(event: str, client: Client, data: Any) -> None:
+        raise ZeroDivisionError
 
     @chat.adapter.on_disconnect()
     def last(event: str, client: Client, data: Any) -> None:

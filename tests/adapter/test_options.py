@@ -47,7 +47,7 @@ def test_options_are_frozen_and_keyword_only() -> None:
     with pytest.raises(FrozenInstanceError):
         Options().inbox_messages = 5  # type: ignore[misc]
     with pytest.raises(TypeError):
-        Options(5)  # type: ignore[misc]
+        Options(5)  # type: ignore[call-arg]
 
 
 @pytest.mark.parametrize("name", COUNTS)

@@ -41,6 +41,7 @@ async def test_what_happens_when_a_client_goes_happens_in_order() -> None:
         happened.append("on_disconnect ends")
 
     async with chat.running():
+        began = anyio.current_time()
         async with chat.client("lobby") as (client, sid):
 
             async def call() -> None:
@@ -55,7 +56,7 @@ async def test_what_happens_when_a_client_goes_happens_in_order() -> None:
                 await client.receive()
                 await client.emit("work")
                 await wait_idle()
-                began = anyio.current_time()
+                assert anyio.current_time() == began
                 client.drop()
         assert anyio.current_time() - began == pytest.approx(0.5)
         assert happened == [
@@ -117,22 +118,18 @@ async def test_its_memory_goes_with_the_client() -> None:
 
 async def test_when_the_app_stops_clients_are_told_1001() -> None:
     chat = Chat()
-    async with anyio.create_task_group() as tasks:
-        codes: list[int] = []
-        up = anyio.Event()
+    codes: list[int] = []
 
-        async def stay() -> None:
-            async with connect(chat.adapter) as client:
-                await client.call("join", "lobby")
-                up.set()
-                codes.append(await client.wait_closed())
+    async def stay() -> None:
+        async with connect(chat.adapter) as client:
+            assert (await client.receive()).event == "farewell"
+            codes.append(await client.wait_closed())
 
-        async with chat.running():
-            for _ in range(10):
-                tasks.start_soon(stay)
-            await until(lambda: len(chat.clients) == 10)
-            await up.wait()
-            await chat.adapter.broadcast("farewell")
+    async with anyio.create_task_group() as tasks, chat.running():
+        for _ in range(10):
+            tasks.start_soon(stay)
+        await wait_idle()
+        await chat.adapter.broadcast("farewell")
     assert codes == [1001] * 10
     assert sorted(sid for sid, _, _ in chat.gone) == sorted(chat.clients)
     assert {(code, reason) for _, code, reason in chat.gone} == {(1001, "going away")}

@@ -13,6 +13,8 @@ from greenroom import (
     Restart,
     SupervisionFailed,
 )
+from greenroom.actors import Gate
+from greenroom.adapter._connection import Connection
 from greenroom.testing import (
     MemoryTransport,
     Refused,
@@ -188,6 +190,18 @@ async def test_a_drain_waits_so_long(caplog: pytest.LogCaptureFixture) -> None:
     assert chat.handled == ["done all the same"]
 
 
+async def test_whoever_is_left_when_the_system_has_ended_is_let_go(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    chat = Chat(drain_seconds=1.0)
+    server = chat.adapter._server  # pyright: ignore[reportPrivateUsage]  # no way leads there from outside
+    async with chat.running():
+        gone = Gate(chat.adapter.system.runtime.parker)
+        never_ran = Connection(server, "~sid", {}, MemoryTransport(), gone)
+        server.connections["~sid"] = never_ran
+    assert gone.opened
+
+
 async def test_who_connects_as_the_drain_begins_is_sent_away() -> None:
     async with Chat().running() as chat:
         asgi = Asgi()
@@ -242,6 +256,7 @@ async def test_a_drain_in_the_middle_of_a_start_is_seen(passes: int) -> None:
                 await anyio.lowlevel.checkpoint()
             await chat.adapter.drain(1012, "restart")
             assert chat.adapter.statistics().connections == 0
+            await transport.peer.opened.wait()
             if transport.peer.refused is None:
                 with pytest.raises(TransportClosed) as closed:
                     await transport.peer.receive()

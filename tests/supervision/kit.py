@@ -54,6 +54,15 @@ class Journal(list[str]):
         return [who for what, who in map(str.split, self) if what == word]
 
 
+class Plain(Actor[object]):
+    """An actor with a `receive` and nothing else."""
+
+    async def receive(self, message: object) -> object:
+        if isinstance(message, BaseException):
+            raise message
+        return self.context.incarnation
+
+
 Step = Callable[["Worker"], Awaitable[None]]
 
 

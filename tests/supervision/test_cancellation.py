@@ -99,11 +99,10 @@ async def test_the_order_of_the_end_is_exact_under_an_outer_cancellation(
 
 
 @pytest.mark.parametrize("again", [None, 0, 1, 4])
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_the_order_of_the_end_is_exact_under_native_cancellation(
-    anyio_backend_name: str, again: int | None
+    again: int | None,
 ) -> None:
-    if anyio_backend_name != "asyncio":
-        pytest.skip("only asyncio has it")
     cancelled = opened = 0
     for passes in range(90):
         journal = Journal()

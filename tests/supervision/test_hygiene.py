@@ -9,20 +9,11 @@ from functools import partial
 
 import pytest
 
-from greenroom import Actor, ActorRef, ChildSpec, Restart
+from greenroom import ActorRef, ChildSpec, Restart
 
-from .kit import Boom, crowd, family, idle, incarnation, running, statuses
+from .kit import Boom, Plain, crowd, family, idle, incarnation, running, statuses
 
 pytestmark = pytest.mark.anyio
-
-
-class Plain(Actor[object]):
-    """Nothing but an actor."""
-
-    async def receive(self, message: object) -> object:
-        if isinstance(message, BaseException):
-            raise message
-        return self.context.incarnation
 
 
 class Baggage:

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import anyio
 import pytest
+from anyio.lowlevel import checkpoint
 
 from greenroom import (
     ActorRef,
     AskCycle,
+    ChildSpec,
     DynamicSupervisor,
     Restart,
     Shutdown,
     StartError,
+    Supervisor,
 )
 
 from .kit import (
     Boom,
     Journal,
+    Plain,
     Worker,
     crowd,
     elapse,
@@ -184,3 +188,51 @@ async def test_a_child_that_orders_its_own_end_does_not_wait_for_it(
         assert await ref.wait_stopped() == Shutdown()
         assert now() - began < 0.1
         assert statuses(supervisor) == {}
+
+
+async def test_many_starts_in_a_row_let_others_have_their_turn() -> None:
+    supervisor = crowd()
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            await checkpoint()
+            turns += 1
+
+    async with running(supervisor), anyio.create_task_group() as group:
+        group.start_soon(count)
+        for number in range(640):
+            await supervisor.start_child(ChildSpec(str(number), Plain))
+        assert turns >= 5
+        group.cancel_scope.cancel()
+
+
+async def test_an_order_that_failed_does_not_meddle_with_the_next_one() -> None:
+    """On Trio, which of two tasks that wake together goes first is random."""
+
+    async def late(worker: Worker) -> None:
+        await lasting(0.1)(worker)
+        await fail()
+
+    for _ in range(30):
+        supervisor = family(
+            [worker("a", Journal(), on_start=in_turn(None, late, late))]
+        )
+        async with running(supervisor), anyio.create_task_group() as group:
+
+            async def restart(supervisor: Supervisor = supervisor) -> None:
+                with pytest.raises(StartError):
+                    await supervisor.restart_child("a")
+
+            await supervisor.stop_child("a")
+            group.start_soon(restart)
+            await idle()
+            ref = supervisor.child("a")
+            assert ref is not None
+            await ref.wait_stopped()
+            await restart()
+            # Had the first one taken the failure of the second for an incident,
+            # it would be restarted.
+            await idle()
+            assert statuses(supervisor) == {"a": "stopped"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 
 import anyio
@@ -34,6 +35,7 @@ from .kit import (
     lasting,
     now,
     running,
+    statuses,
     worker,
 )
 
@@ -271,3 +273,22 @@ async def test_actors_that_were_stopped_before_do_not_stop_again() -> None:
         ref = await system.spawn(Worker("a", journal))
         assert await ref.stop() == Shutdown()
     assert journal.of("stop") == ["a"]
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_system_whose_tasks_were_all_cancelled_natively_has_ended() -> None:
+    supervisor = family([worker("a", Journal())])
+
+    async def run() -> None:
+        async with ActorSystem() as system:
+            await system.spawn(supervisor)
+            for task in asyncio.all_tasks() - others:
+                task.cancel()
+            await anyio.sleep_forever()
+
+    others = asyncio.all_tasks()
+    task = asyncio.create_task(run())
+    others.add(task)
+    with pytest.raises(SupervisionFailed):
+        await task
+    assert statuses(supervisor) == {"a": "stopped"}

@@ -16,6 +16,7 @@ from greenroom.testing import (
     wait_idle,
     websocket_scope,
 )
+from greenroom.testing._client import bare_task_group
 
 pytestmark = pytest.mark.anyio
 
@@ -242,6 +243,31 @@ async def test_a_failing_test_fails_with_its_own_error(adapter: ActorAdapter) ->
                 raise KeyboardInterrupt
 
 
+async def test_an_answer_that_fails_fails_the_test(adapter: ActorAdapter) -> None:
+    async def run() -> None:
+        async with connect(adapter) as client:
+            client.on_call("question", lambda data: 1 / 0)
+            await client.call("ask me")
+
+    async with adapter.running():
+        with pytest.raises(ZeroDivisionError):
+            await run()
+
+
+async def test_several_errors_come_as_a_group() -> None:
+    async def fail() -> None:
+        raise ZeroDivisionError
+
+    async def run() -> None:
+        async with bare_task_group() as tasks:
+            tasks.start_soon(fail)
+            tasks.start_soon(fail)
+
+    with pytest.raises(ExceptionGroup) as group:
+        await run()
+    assert len(group.value.exceptions) == 2
+
+
 async def test_a_cancelled_test_is_cancelled(adapter: ActorAdapter) -> None:
     async with adapter.running():
         with anyio.CancelScope() as scope:
@@ -273,7 +299,10 @@ async def test_raw_frames_go_where_envelopes_do_not(adapter: ActorAdapter) -> No
 
 
 async def test_a_wire_of_its_own_needs_raw_frames() -> None:
-    adapter = ActorAdapter(post_process_payload=lambda event, data: f"{event}!")
+    def shout(event: str, data: object) -> str:
+        return f"{event}!"
+
+    adapter = ActorAdapter(post_process_payload=shout)
 
     @adapter.on("ws")
     async def echo(event: str, client: Client, data: Any) -> None:

@@ -104,7 +104,7 @@ async def test_a_close_needs_room_like_any_frame() -> None:
         assert await transport.peer.receive() == "first"
         with pytest.raises(TransportClosed) as closed:
             await transport.peer.receive()
-    assert closed.value.code == 4000
+        assert closed.value.code == 4000
 
 
 async def test_an_aborted_peer_finds_nothing_more() -> None:

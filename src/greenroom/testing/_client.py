@@ -85,7 +85,7 @@ async def connect_raw(
     """
     transport = MemoryTransport(max_frames)
     scope = websocket_scope(adapter.path, query=query, headers=headers)
-    async with _bare_task_group() as tasks:
+    async with bare_task_group() as tasks:
         tasks.start_soon(adapter.serve, transport, scope)
         await transport.peer.wait_opened()
         try:
@@ -127,7 +127,7 @@ async def connect(
         connect_raw(
             adapter, query=query, headers=headers, max_frames=max_frames
         ) as peer,
-        _bare_task_group() as tasks,
+        bare_task_group() as tasks,
     ):
         client = MemoryClient(peer, tasks, timeout)
         tasks.start_soon(client.read)
@@ -138,7 +138,7 @@ async def connect(
 
 
 @asynccontextmanager
-async def _bare_task_group() -> AsyncGenerator[TaskGroup]:
+async def bare_task_group() -> AsyncGenerator[TaskGroup]:
     """A task group that raises what was raised, not in a group of its own."""
     error: BaseException | None = None
     try:

@@ -1,0 +1,45 @@
+"""Calling what the application wrote, which may be async or plain."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from typing import Any
+
+from ._client import Client
+from ._dispatcher import Handler
+
+
+async def call(handler: Handler, event: str, client: Client, data: Any) -> Any:
+    """Call *handler* and see it through; see `outcome`."""
+    result = handler(event, client, data)
+    if inspect.isawaitable(result):
+        return await outcome(result)
+    return result
+
+
+async def outcome(result: Any) -> Any:
+    """Await *result*, if it is something to await.
+
+    Raises:
+        RuntimeError: What it awaited was cancelled, while the caller was not.
+    """
+    if not inspect.isawaitable(result):
+        return result
+    try:
+        return await result
+    except asyncio.CancelledError as error:
+        if _is_cancelled():
+            raise
+        # It awaited a task that was cancelled: that is its own failure, and not
+        # the end of its client.
+        raise RuntimeError("something it awaited was cancelled") from error
+
+
+def _is_cancelled() -> bool:
+    """Whether the asyncio task that runs now is itself being cancelled."""
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:
+        return False
+    return task is not None and task.cancelling() > 0

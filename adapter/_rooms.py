@@ -1,0 +1,103 @@
+"""Rooms: groups of clients in the registry, and the rooms of one client.
+
+A group is ``(namespace, room)``, and `ALL` is everyone.  The mailbox of a member
+is its outbox.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any, final
+
+from ..actors import ActorError, ActorNotAlive, ActorRef, Mailbox, Registry
+from ._errors import ClientGone
+from ._writer import Outgoing
+
+ALL = "all"
+"""The group of everyone."""
+
+SID_PREFIX = "~"
+"""Every sid begins with it, and no room may: a room must not be able to catch
+what is meant for a client."""
+
+
+@final
+class Rooms:
+    """The rooms that one client is in."""
+
+    __slots__ = ("_left", "_limit", "_outbox", "_ref", "_registry")
+
+    def __init__(
+        self,
+        registry: Registry,
+        ref: ActorRef[Any],
+        outbox: Mailbox[Outgoing],
+        limit: int,
+    ) -> None:
+        self._registry = registry
+        self._ref = ref
+        self._outbox = outbox
+        self._limit = limit
+        # Those it was in, once it has left them all.
+        self._left: tuple[tuple[str, str], ...] = ()
+
+    def _groups(self) -> tuple[tuple[str, str], ...]:
+        groups = self._registry.groups_of(self._ref)
+        return tuple(group for group in groups if group != ALL)
+
+    def names(self, namespace: str) -> frozenset[str]:
+        """The rooms of *namespace* it is in, or was in before it left."""
+        groups = self._groups() or self._left
+        return frozenset(room for space, room in groups if space == namespace)
+
+    async def enter_all(self) -> None:
+        """From now on it gets what is sent to everyone."""
+        # It may leave meanwhile.
+        with suppress(ActorNotAlive):
+            await self._registry.join(ALL, self._ref, mailbox=self._outbox)
+
+    async def join(self, namespace: str, room: str) -> None:
+        """Enter *room*; see `Client.join`."""
+        if self._registry.is_member((namespace, room), self._ref):
+            return
+        if len(self._groups()) >= self._limit:
+            raise ValueError(
+                f"client {self._ref.name} is in {self._limit} rooms, the most it may"
+            )
+        try:
+            await self._registry.join(
+                (namespace, room), self._ref, mailbox=self._outbox
+            )
+        except ActorNotAlive:
+            raise ClientGone(self._ref.name) from None
+
+    async def leave(self, namespace: str, room: str) -> None:
+        """Leave *room*; see `Client.leave`."""
+        await self._registry.leave((namespace, room), self._ref)
+
+    async def leave_all(self) -> None:
+        """Leave every room, for ever."""
+        self._left = self._groups()
+        # The registry may be ending too; then there are no rooms to leave.
+        with suppress(ActorError):
+            await self._registry.leave_all(self._ref)
+
+
+def check_room(room: object) -> None:
+    """Refuse what cannot name a room.
+
+    Raises:
+        ValueError: It is not a non-empty str, or looks like a sid.
+    """
+    if not isinstance(room, str) or not room:
+        raise ValueError(f"room must be a non-empty str, got {room!r}")
+    if room.startswith(SID_PREFIX):
+        raise ValueError(f"room must not begin with {SID_PREFIX!r}, got {room!r}")
+
+
+async def settled(registry: Registry) -> None:
+    """Wait until *registry* has carried out all that it was told before."""
+    # An order that changes nothing is answered in its turn.  A registry that
+    # has ended has nothing left to carry out.
+    with suppress(ActorError):
+        await registry.unregister(None, registry.context.ref)
