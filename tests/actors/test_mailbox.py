@@ -42,6 +42,10 @@ def one(_: object) -> int:
     return 1
 
 
+def itself(message: Any) -> Any:
+    return message
+
+
 def mailbox_of(
     owner: Owner | None = None, *, enveloped: bool = True, **options: Any
 ) -> Mailbox[Any]:
@@ -562,6 +566,31 @@ def test_a_promise_kept_to_a_closed_mailbox_is_a_dead_letter() -> None:
     assert owner.drops == [((4,), Overflow.STOP)]
     assert (mailbox.weight, mailbox.promised, mailbox.pending) == (0, 0, 0)
     assert balanced(mailbox)
+
+
+# -- drops by weight --------------------------------------------------------
+
+
+def test_room_left_by_drops_goes_to_who_is_in_line() -> None:
+    mailbox = mailbox_of(overflow=Overflow.DROP_OLD, weigh=itself, max_weight=10)
+    assert mailbox.put(9)
+    sender = mailbox.wait_for_room(6)
+    assert sender is not None
+    # It is too heavy to go with the 9, which goes; then both have room.
+    assert mailbox.put(3)
+    assert sender.admitted
+    assert list(mailbox.queue) == [3, 6]
+    assert balanced(mailbox)
+
+
+def test_the_level_falls_when_a_light_message_takes_the_place_of_heavy_ones() -> None:
+    owner = Owner()
+    mailbox = mailbox_of(owner, overflow=Overflow.DROP_OLD, weigh=itself, max_weight=10)
+    assert mailbox.put(9)
+    assert mailbox.put(2)
+    assert mailbox.level == 0
+    assert owner.levels == [2, 0]
+    assert owner.dropped_messages == [9]
 
 
 # -- the law, whatever happens ---------------------------------------------

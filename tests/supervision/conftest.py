@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from .clock import virtual
 
-
-@pytest.fixture(scope="module", params=["asyncio", "trio"])
-def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
+@pytest.fixture(scope="module")
+def anyio_backend(
+    virtual_backend: tuple[str, dict[str, Any]],
+) -> tuple[str, dict[str, Any]]:
     """Run the test on asyncio, then on Trio, both on a virtual clock."""
-    return request.param, virtual(request.param)
+    return virtual_backend

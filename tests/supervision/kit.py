@@ -31,6 +31,7 @@ from greenroom import (
     Strategy,
     Supervisor,
 )
+from greenroom.testing import wait_idle as idle
 
 REASONS = (Normal, Shutdown, Declined, Killed, Crashed, StartFailed, GaveUp)
 MANY = Intensity(max_restarts=1000, period=1.0)
@@ -182,14 +183,6 @@ def worker(
         mailbox=mailbox or MailboxOptions(),
         on_restart=on_restart,
     )
-
-
-async def idle() -> None:
-    """Return when everything that can be done now has been done.
-
-    The clock of these tests moves on only when every task waits.
-    """
-    await anyio.sleep(1e-6)
 
 
 async def elapse(seconds: float) -> None:

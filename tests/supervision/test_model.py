@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from greenroom import ActorRef, Normal, Restart, Strategy, Supervisor
+from greenroom.testing import virtual_backend
 
-from .clock import virtual
 from .kit import Boom, Journal, family, idle, running, statuses, worker
 
 MAX_CHILDREN = 5
@@ -165,4 +165,5 @@ def test_a_supervisor_does_what_its_model_does(
         alive = [child.id for child in world.model.children if child.running]
         assert journal.of("gone") == alive[::-1]
 
-    anyio.run(run, backend=backend, backend_options=virtual(backend))
+    name, options = virtual_backend(backend)
+    anyio.run(run, backend=name, backend_options=options)
