@@ -143,11 +143,11 @@ class Activation:
     __slots__ = ("blocks", "deadline", "owner", "replying", "waits", "watcher")
 
     def __init__(self, owner: Waiting, watcher: Watcher, *, blocks: bool) -> None:
-        self.owner = owner
-        self.watcher = watcher
-        self.blocks = blocks
+        self.owner: Waiting = owner
+        self.watcher: Watcher = watcher
+        self.blocks: bool = blocks
         self.replying: Ask | None = None
-        self.deadline = math.inf
+        self.deadline: float = math.inf
         # Several at once when the handler has a task group of its own.
         self.waits: tuple[Wait, ...] = ()
 
@@ -226,13 +226,13 @@ class Ask(Envelope):
     ) -> None:
         self.message = message
         # Of the actor asked, and how long was granted: for errors.
-        self.path = path
-        self.seconds = seconds
-        self.deadline = deadline
-        self.asker = asker
+        self.path: str = path
+        self.seconds: float = seconds
+        self.deadline: float = deadline
+        self.asker: str | None = asker
         self._runtime = runtime
         self.parked: Any = None
-        self.done = False
+        self.done: bool = False
         self.value: object = None
         self.error: BaseException | None = None
 

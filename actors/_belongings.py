@@ -113,11 +113,11 @@ class Belongings:
     )
 
     def __init__(self, home: Home, number: int, possessor: Possessor) -> None:
-        self.home = home
+        self.home: Home = home
         # Which incarnation it is: the only one that its timers' messages are for.
-        self.number = number
-        self.possessor = possessor
-        self.activation = Activation(home, self, blocks=True)
+        self.number: int = number
+        self.possessor: Possessor = possessor
+        self.activation: Activation = Activation(home, self, blocks=True)
         # How the incarnation ended, once it has.
         self.ended: ExitReason | None = None
         self._tasks: set[_Task] | None = None

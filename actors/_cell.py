@@ -85,15 +85,15 @@ class Cell(Generic[M]):
         mailbox: MailboxOptions,
         start_timeout: float = math.inf,
     ) -> None:
-        self.runtime = runtime
-        self.path = path
+        self.runtime: Runtime = runtime
+        self.path: str = path
         self._factory = factory
         self._parent = parent
         self._start_timeout = start_timeout
         self.mailbox: Mailbox[Any] = Mailbox(mailbox, self, runtime.parker)
         # The present or last incarnation, and how many there were.
         self.life: Incarnation[M] | None = None
-        self.incarnation = 0
+        self.incarnation: int = 0
         self._ran_before = False
         # The last exit; None before the first one.
         self.reason: ExitReason | None = None

@@ -31,7 +31,8 @@ class Undelivered(enum.Enum):
     OVERFLOW = "overflow"
     """The policy of the full mailbox dropped it, or another in its favour."""
     EXPIRED = "expired"
-    """An ask whose deadline passed, or whose asker left, before its turn."""
+    """An ask whose deadline passed, or whose asker left, before its turn; or a
+    timer's message, when the timer was cancelled or its incarnation had ended."""
     NO_RECIPIENT = "no_recipient"
     """Nobody has that name, or is in that group any longer."""
 

@@ -68,7 +68,7 @@ class ActorCrashed(ActorError):
     def __init__(self, path: str, cause: BaseException) -> None:
         super().__init__(f"{path} crashed: {cause!r}")
         self.path = path
-        self.__cause__ = cause
+        self.__cause__: BaseException | None = cause
 
 
 class AskTimeout(ActorError, TimeoutError):
@@ -102,7 +102,7 @@ class AskCycle(ActorError):
 
     def __init__(self, cycle: Sequence[str]) -> None:
         super().__init__("waiting would never end: " + " -> ".join(cycle))
-        self.cycle = tuple(cycle)
+        self.cycle: tuple[str, ...] = tuple(cycle)
 
 
 class StartError(ActorError):
@@ -115,7 +115,7 @@ class StartError(ActorError):
     def __init__(self, path: str, cause: BaseException) -> None:
         super().__init__(f"{path} did not start: {cause!r}")
         self.path = path
-        self.__cause__ = cause
+        self.__cause__: BaseException | None = cause
 
 
 class NameTaken(ActorError):

@@ -86,10 +86,10 @@ class Incarnation(Generic[M]):
 
     def __init__(self, home: Home, number: int) -> None:
         self._home = home
-        self.belongings = Belongings(home, number, self)
-        self.state = State.STARTING
+        self.belongings: Belongings = Belongings(home, number, self)
+        self.state: State = State.STARTING
         # Whether it has got as far as RUNNING.
-        self.ran = False
+        self.ran: bool = False
         # How it ended, once it has.
         self.reason: ExitReason | None = None
         # There while it lives.

@@ -65,6 +65,8 @@ class Mailbox(Room[M]):
         enveloped: Whether asks may be among the messages.
     """
 
+    weight: int
+
     __slots__ = (
         "_park",
         "_senders",
@@ -102,12 +104,12 @@ class Mailbox(Room[M]):
         self.current: M | _Nothing = NOTHING
         # Taken from the queue and to be decided later: stashed, or served by a
         # task of its own.
-        self.held = 0
-        self.accepted = 0
-        self.handled = 0
-        self.dead_lettered = 0
-        self.refused = 0
-        self.closed = False
+        self.held: int = 0
+        self.accepted: int = 0
+        self.handled: int = 0
+        self.dead_lettered: int = 0
+        self.refused: int = 0
+        self.closed: bool = False
         # The reader, when it sleeps.
         self.parked: Any = None
 

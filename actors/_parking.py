@@ -131,7 +131,7 @@ class Gate:
         self._parker = parker
         # Made for the first that waits; most gates open unseen.
         self._sleepers: list[_Sleeper] | None = None
-        self.opened = False
+        self.opened: bool = False
 
     async def wait(self) -> None:
         """Sleep until it is open; returns without a checkpoint if it is."""

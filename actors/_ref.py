@@ -91,11 +91,11 @@ class Monitor:
     ) -> None:
         self._target = target
         # Whether the watcher ends with the target, instead of hearing of it.
-        self.binds = binds
+        self.binds: bool = binds
         # Whose watch this is; None outside of every actor.
         self._watcher = watcher
         # Whether nobody wants to know any more; or its news was received.
-        self.cancelled = False
+        self.cancelled: bool = False
         self.down: Down | None = None
         self.parked: Any = None
         if watcher is not None:

@@ -43,14 +43,14 @@ class Sender:
     def __init__(
         self, message: Any, weight: int, unpark: Callable[[Parkable], None]
     ) -> None:
-        self.message = message
-        self.weight = weight
-        self.unpark = unpark
+        self.message: Any = message
+        self.weight: int = weight
+        self.unpark: Callable[[Parkable], None] = unpark
         self.parked: Any = None
-        self.admitted = False
-        self.done = False
+        self.admitted: bool = False
+        self.done: bool = False
         # Seconds on the runtime's clock; see Deadlines.
-        self.deadline = math.inf
+        self.deadline: float = math.inf
 
     def expire(self) -> None:
         """Stop waiting: the deadline has come, or the mailbox was closed."""
@@ -78,7 +78,7 @@ class Room(Generic[M]):
     )
 
     def __init__(self, options: MailboxOptions, owner: MailboxOwner) -> None:
-        self.options = options
+        self.options: MailboxOptions = options
         self._owner = owner
         self.queue: deque[M] = NO_QUEUE
         # Beside the queue, so that each message is weighed once: by its sender,
@@ -88,11 +88,11 @@ class Room(Generic[M]):
         # Of all that waits, promises included.
         self.weight: int = 0
         # Room given away and not filled yet; see Mailbox.promise.
-        self.promised = 0
-        self.level = 0
+        self.promised: int = 0
+        self.level: int = 0
         # A publisher has waited for the reader in vain, and need not again until
         # the level is back at 0; see the registry.
-        self.overtaken = False
+        self.overtaken: bool = False
         # Nobody gets in as things are: it is closed, or others are in line.
         self._barred = False
         # The length below which something follows from a message being taken; see

@@ -68,16 +68,18 @@ class Runtime:
         # Actors start in the context that the system was opened in, never in
         # that of whoever happens to spawn them, which may be a request's.
         self._context = context
-        self.parker = parker
+        self.parker: Parker = parker
+        self.now: Now
+        self.tick: Now
         self.now, self.tick = _clocks(self.parker.backend)
-        self.deadlines = Deadlines(self.now, self.parker)
-        self.dead_letters = DeadLetters()
+        self.deadlines: Deadlines = Deadlines(self.now, self.parker)
+        self.dead_letters: DeadLetters = DeadLetters()
         # Those that have been started and have not ended.
         self.cells: set[Lasting] = set()
         # Called with (path, level) when a mailbox passes a watermark.
         self.level_listeners: list[Callable[[str, int], None]] = []
         # Whether all tasks are being cancelled, which then is nobody's failure.
-        self.closing = False
+        self.closing: bool = False
         self.fatal_error: BaseException | None = None
         # Called once, with the first fatal error.
         self.on_fatal: Callable[[], None] | None = None

@@ -57,8 +57,8 @@ class Timer:
         self._interval = interval
         # The last tick, as long as the actor has not come to it.
         self._waiting: Timed | None = None
-        self.deadline = host.runtime.now() + delay
-        self.done = False
+        self.deadline: float = host.runtime.now() + delay
+        self.done: bool = False
         host.runtime.deadlines.add(self)
 
     def expire(self) -> None:

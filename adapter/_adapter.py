@@ -67,7 +67,7 @@ class ActorAdapter:
         if options is not None:
             _check_type("options", options, Options)
         _check_type("debug", debug, bool)
-        self.options = options or Options()
+        self.options: Options = options or Options()
         # Without the envelope there are no namespaces: all is the root.
         self._has_envelope = preprocess_payload is None and post_process_payload is None
         codec: Codec

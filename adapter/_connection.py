@@ -368,7 +368,10 @@ class Connection(Actor[Inbound]):
         """Put *item* in the outbox, waiting for room; False if it is closed."""
         if self.close_code is not None:
             return False
-        return await self._house.registry.deliver(self.writer.outbox, item)
+        try:
+            return await self._house.registry.deliver(self.writer.outbox, item)
+        except ActorNotAlive:
+            return False  # everything ends, and the rooms went first
 
     async def _send(self, item: Outgoing) -> None:
         if not await self.send(item):

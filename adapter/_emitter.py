@@ -8,15 +8,16 @@ outbox has room, and keeps its place behind what was told to the registry before
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Any, final
 
 from anyio.lowlevel import checkpoint
 
-from ..actors import ActorRef, DeadLetter, Undelivered
+from ..actors import ActorNotAlive, ActorRef, DeadLetter, Undelivered
 from ._acks import Callback
 from ._connection import Connection
 from ._dispatcher import check_event
+from ._errors import NotRunning
 from ._rooms import ALL, SID_PREFIX
 from ._server import Server
 from ._writer import Outgoing
@@ -57,7 +58,7 @@ class Emitter:
         )
         skipped = self._refs(skip)
         if to is None and rooms is None:
-            await server.registry.publish([ALL], item, skip=skipped)
+            await self._publish([ALL], item, skipped)
             return
         # A sid is a room with one client in it, whichever argument it came by.
         names = dict.fromkeys((*(to or ()), *(rooms or ())))
@@ -66,9 +67,20 @@ class Emitter:
         if groups:
             # Who is named gets it by name, and not from a room as well.
             skipped |= self._refs(sids)
-            await server.registry.publish(groups, item, skip=skipped)
+            await self._publish(groups, item, skipped)
         for sid in sids:
             await self._send(sid, item)
+
+    async def _publish(
+        self,
+        groups: Sequence[Hashable],
+        item: Outgoing,
+        skip: frozenset[ActorRef[Any]],
+    ) -> None:
+        try:
+            await self._server.registry.publish(groups, item, skip=skip)
+        except ActorNotAlive:
+            raise NotRunning("the adapter is stopping") from None
 
     async def _send(self, sid: str, item: Outgoing) -> None:
         server = self._server

@@ -69,8 +69,8 @@ class EventError(Exception):
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(code, message)
-        self.code = _check_text("code", code)
-        self.message = _check_text("message", message)
+        self.code: str = _check_text("code", code)
+        self.message: str = _check_text("message", message)
 
 
 def _check_text(name: str, text: object) -> str:

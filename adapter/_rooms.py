@@ -73,7 +73,9 @@ class Rooms:
 
     async def leave(self, namespace: str, room: str) -> None:
         """Leave *room*; see `Client.leave`."""
-        await self._registry.leave((namespace, room), self._ref)
+        # See leave_all.
+        with suppress(ActorError):
+            await self._registry.leave((namespace, room), self._ref)
 
     async def leave_all(self) -> None:
         """Leave every room, for ever."""

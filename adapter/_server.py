@@ -28,7 +28,7 @@ from ._connection import Connection
 from ._dispatcher import Dispatcher
 from ._errors import NotRunning
 from ._options import Options
-from ._rooms import ALL, SID_PREFIX, settled
+from ._rooms import ALL, SID_PREFIX
 from ._statistics import AdapterStatistics, Flow
 from ._transport import Transport, TransportClosed
 from ._writer import outbox_options
@@ -131,12 +131,9 @@ class Server:
         self._farewell = code, reason
         if not self.connections:
             return
-        deadline = anyio.current_time() + self.options.drain_seconds
-        with anyio.CancelScope(deadline=deadline):
-            await settled(self.registry)
         for connection in tuple(self.connections.values()):
             connection.close(code, reason)
-        with anyio.CancelScope(deadline=deadline):
+        with anyio.move_on_after(self.options.drain_seconds):
             while self.connections:
                 # One for all who drain at the same time.
                 if self._empty is None or self._empty.is_set():
@@ -170,7 +167,7 @@ class Server:
         if supervisor is None or system is None or self._farewell is not None:
             # It began to drain while the client waited.
             self._counts["refused"] += 1
-            await transport.close(*self._last_words())
+            await self._send_away(transport)
             return
         # 144 random bits: not to be guessed, and never the same twice.
         sid = SID_PREFIX + secrets.token_urlsafe(18)
@@ -179,9 +176,9 @@ class Server:
         self.connections[sid] = connection
         self._counts["connections"] += 1
         try:
-            # A start that is cancelled goes on; then it needs somebody to read.
-            with anyio.CancelScope(shield=True):
-                await supervisor.start_child(self._spec(sid, connection))
+            # Cancelled, it goes on; it is seen off below, or declined if it had
+            # not begun.
+            await supervisor.start_child(self._spec(sid, connection))
             if not self.accepting:
                 connection.close(*self._last_words())
             with anyio.CancelScope() as connection.reading:
@@ -195,8 +192,12 @@ class Server:
                 await _outlast(connection.gone.wait)
             else:
                 connection.let_go()
-                with anyio.CancelScope(shield=True):
-                    await transport.close(*self._last_words())
+                await self._send_away(transport)
+
+    async def _send_away(self, transport: Transport) -> None:
+        """Tell a client that was accepted that it comes too late."""
+        with anyio.move_on_after(self.options.close_seconds, shield=True):
+            await transport.close(*self._last_words())
 
     def _spec(self, sid: str, connection: Connection) -> ChildSpec[Any]:
         options = self.options

@@ -118,7 +118,7 @@ class Child:
     def __init__(
         self, spec: ChildSpec[Any], keeper: Keeper[Any], *, fresh: bool = False
     ) -> None:
-        self.spec = spec
+        self.spec: ChildSpec[Any] = spec
         self._keeper = keeper
         # None when only the spec is kept.
         self.cell: Cell[Any] | None = None
@@ -130,20 +130,20 @@ class Child:
         # its failure is their news and no incident.
         self.ordered: Cell[Any] | None = None
         # That order brought the spec with it.
-        self.fresh = fresh
+        self.fresh: bool = fresh
         # It is being ended on purpose: its exit is no incident either.  Its cell
         # stays, mailbox and all, if it `keeps` it to be started again.
-        self.ending = False
-        self.keeps = False
+        self.ending: bool = False
+        self.keeps: bool = False
         # Stopped by order; only an order starts it again.
-        self.dismissed = False
+        self.dismissed: bool = False
         # When the patience with its end is over.
         self._alarm: Alarm | None = None
         # Its next start, while it waits for that.
         self.retry: Retry | None = None
         # Failures in a row, for the backoff, and when the last start was.
-        self.failures = 0
-        self.started_at = -math.inf
+        self.failures: int = 0
+        self.started_at: float = -math.inf
 
     # -- looking -----------------------------------------------------------
 
@@ -184,8 +184,14 @@ class Child:
 
     # -- starting ----------------------------------------------------------
 
-    def start(self, runtime: Runtime, path: str) -> Cell[Any]:
-        """Begin its next incarnation, with a new cell if it has none."""
+    def start(self, runtime: Runtime, path: str, *, ordered: bool) -> Cell[Any]:
+        """Begin its next incarnation, with a new cell if it has none.
+
+        Args:
+            runtime: Where it runs.
+            path: Where it stands in the tree.
+            ordered: Whether somebody waits for it and will hear of a failure.
+        """
         self._cancel_retry()
         cell = self.cell
         if cell is None:
@@ -200,6 +206,8 @@ class Child:
         elif self.spec.on_restart == "drop":
             cell.drop_mailbox()
         self.ending = self.dismissed = False
+        # Before it starts: with eager tasks it may have failed when that returns.
+        self.ordered = cell if ordered else None
         self.started_at = runtime.now()
         cell.start()
         return cell
@@ -329,9 +337,9 @@ class Retry:
     __slots__ = ("_keeper", "child", "deadline", "done")
 
     def __init__(self, child: Child, deadline: float, keeper: Keeper[Any]) -> None:
-        self.child = child
-        self.deadline = deadline
-        self.done = False
+        self.child: Child = child
+        self.deadline: float = deadline
+        self.done: bool = False
         self._keeper = keeper
 
     def expire(self) -> None:

@@ -73,4 +73,4 @@ class SupervisionFailed(SupervisorError):
         what = "" if cause is None else f": {cause!r}"
         super().__init__(f"{path} failed more often than is allowed{what}")
         self.path = path
-        self.__cause__ = cause
+        self.__cause__: BaseException | None = cause

@@ -85,7 +85,7 @@ class Family(Keeper[FamilyMessage]):
     _max_children: int | None = None
 
     # A stop is an order to stop the children, whatever is being done for them.
-    stop_grace = 0.0
+    stop_grace: float = 0.0
 
     def __init__(
         self,
@@ -174,7 +174,7 @@ class Family(Keeper[FamilyMessage]):
             ChildDeclined: It declined.
             StartError: It failed.
         """
-        child.ordered = cell = self._launch(child)
+        cell = self._launch(child, ordered=True)
         try:
             # Most run at once, and waiting for them lets nobody else have a turn.
             self._starts += 1
@@ -194,11 +194,11 @@ class Family(Keeper[FamilyMessage]):
             error = SupervisorError(f"it ended as it started: {reason}")
         raise StartError(cell.path, error)
 
-    def _launch(self, child: Child) -> Cell[Any]:
+    def _launch(self, child: Child, *, ordered: bool = False) -> Cell[Any]:
         """Start *child*; its exit tells if that fails."""
         context = self.context
         path = f"{context.path.rstrip('/')}/{child.spec.id}"
-        return child.start(context.runtime, path)
+        return child.start(context.runtime, path, ordered=ordered)
 
     # -- what the children report, see Keeper ------------------------------
 

@@ -8,6 +8,7 @@ import pytest
 from greenroom import Actor, ActorAdapter, NotRunning, Registry, Restart
 from greenroom.adapter import TransportClosed
 from greenroom.adapter._asgi import AsgiTransport, owns
+from greenroom.adapter._nestipy import NestipyHost
 from greenroom.testing import Refused, websocket_scope
 
 from .asgi import Asgi, Lifespan
@@ -288,6 +289,25 @@ async def test_the_lifespan_is_declined_while_the_adapter_runs_already() -> None
         assert lifespan.answer is False
         assert lifespan.sent == []
         assert adapter.system.children()
+
+
+async def test_an_app_that_is_hosted_has_its_own_lifespan(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ran: list[object] = []
+
+    async def find(host: NestipyHost) -> object:
+        return "app"
+
+    async def run(host: NestipyHost, app: object, *_: object) -> None:
+        ran.append(app)
+
+    monkeypatch.setattr(NestipyHost, "find", find)
+    monkeypatch.setattr(NestipyHost, "run", run)
+    lifespan = Lifespan()
+    await lifespan.run(ActorAdapter())
+    assert lifespan.answer is True
+    assert ran == ["app"]
 
 
 async def test_a_lifespan_that_fails_says_so(

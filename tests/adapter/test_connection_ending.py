@@ -9,12 +9,13 @@ import pytest
 
 from greenroom import (
     Client,
+    ClientGone,
     Overflow,
     Undelivered,
 )
 from greenroom.testing import TransportClosed, wait_idle
 
-from .support import Chat, until
+from .support import Chat, at_once, until
 
 pytestmark = pytest.mark.anyio
 
@@ -39,6 +40,37 @@ async def test_disconnect_in_on_connect_ends_it_before_the_next_handler() -> Non
         # It was let in and was then sent away.
         await until(lambda: chat.gone)
     assert chat.handled == []
+
+
+async def test_while_the_last_publications_are_on_their_way_nothing_is_added() -> None:
+    async with Chat().running() as chat, chat.client("lobby") as (client, sid):
+        seen = chat.clients[sid]
+        # The registry has work, so the outbox is not closed yet.
+        at_once(chat.adapter.broadcast("last words"))
+        at_once(seen.disconnect(4000))
+        with pytest.raises(ClientGone):
+            at_once(seen.emit("too late"))
+        with pytest.raises(ClientGone):
+            await seen.join("another")
+        await chat.adapter.emit("too late", to=sid)
+        assert (await client.receive()).event == "last words"
+        assert await client.wait_closed() == 4000
+        assert client.received() == []
+
+
+async def test_an_overflow_as_it_ends_changes_no_close_code() -> None:
+    chat = Chat(outbox_messages=2)
+    async with chat.running(), chat.client(max_frames=1) as (client, sid):
+        client.pause()
+        for n in range(20):
+            at_once(chat.adapter.broadcast("said", n))
+        at_once(chat.clients[sid].disconnect(4000, "kicked"))
+        await wait_idle()
+        assert chat.adapter.statistics().overflows == 1
+        client.resume()
+        assert await client.wait_closed() == 4000
+        assert client.close_reason == "kicked"
+    assert chat.gone == [(sid, 4000, "kicked")]
 
 
 async def test_on_disconnect_may_take_so_long(

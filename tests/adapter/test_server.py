@@ -13,15 +13,11 @@ from greenroom import (
     Restart,
     SupervisionFailed,
 )
-from greenroom.actors import Gate
-from greenroom.adapter._connection import Connection
 from greenroom.testing import (
     MemoryTransport,
     Refused,
-    TransportClosed,
     connect,
     wait_idle,
-    websocket_scope,
 )
 
 from .asgi import Asgi
@@ -138,130 +134,6 @@ async def test_when_the_system_fails_clients_are_told(
             await run()
     assert codes == [1001]
     assert len(chat.gone) == 1
-
-
-# -- draining -----------------------------------------------------------------
-
-
-async def test_two_drains_end_together() -> None:
-    async with Chat().running() as chat, chat.client() as (client, _):
-        await client.emit("wait")
-        await until(lambda: chat.waiting)
-        began = anyio.current_time()
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(chat.adapter.drain, 1012, "first")
-            tasks.start_soon(chat.adapter.close)
-        assert anyio.current_time() - began == pytest.approx(0.5)
-        assert len(chat.gone) == 1
-        began = anyio.current_time()
-        await chat.adapter.drain()
-        assert anyio.current_time() == began
-
-
-async def test_a_handler_may_drain() -> None:
-    chat = Chat()
-
-    @chat.adapter.on("stop")
-    async def stop(event: str, client: Client, data: Any) -> None:
-        try:
-            await chat.adapter.drain(1012, "restart")
-        finally:
-            chat.handled.append("ended")
-
-    async with chat.running(), chat.client() as (client, _):
-        await client.emit("stop")
-        assert await client.wait_closed() == 1012
-    assert chat.handled == ["ended"]
-
-
-async def test_a_drain_waits_so_long(caplog: pytest.LogCaptureFixture) -> None:
-    chat = Chat(drain_seconds=1.0, disconnect_seconds=5.0)
-
-    @chat.adapter.on_disconnect()
-    async def slow(event: str, client: Client, data: Any) -> None:
-        await anyio.sleep(3.0)
-        chat.handled.append("done all the same")
-
-    async with chat.running(), chat.client():
-        began = anyio.current_time()
-        await chat.adapter.drain()
-        assert anyio.current_time() - began == pytest.approx(1.0)
-        assert "1 clients did not leave in time" in caplog.text
-    assert chat.handled == ["done all the same"]
-
-
-async def test_whoever_is_left_when_the_system_has_ended_is_let_go(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    chat = Chat(drain_seconds=1.0)
-    server = chat.adapter._server  # pyright: ignore[reportPrivateUsage]  # no way leads there from outside
-    async with chat.running():
-        gone = Gate(chat.adapter.system.runtime.parker)
-        never_ran = Connection(server, "~sid", {}, MemoryTransport(), gone)
-        server.connections["~sid"] = never_ran
-    assert gone.opened
-
-
-async def test_who_connects_as_the_drain_begins_is_sent_away() -> None:
-    async with Chat().running() as chat:
-        asgi = Asgi()
-        asgi.stall()
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(chat.adapter, asgi.scope, asgi.app_receive, asgi.app_send)
-            await until(lambda: asgi.sending)
-            await chat.adapter.drain(1012, "restart")
-            asgi.unstall()
-            with pytest.raises(TransportClosed) as closed:
-                await asgi.receive()
-            assert closed.value.code == 1012
-        assert chat.clients == {}
-        assert chat.adapter.statistics().refused == 1
-
-
-async def test_who_connects_as_everything_ends_is_sent_away() -> None:
-    chat = Chat()
-    asgi = Asgi()
-    asgi.stall()
-    async with anyio.create_task_group() as tasks:
-        async with chat.running():
-            tasks.start_soon(chat.adapter, asgi.scope, asgi.app_receive, asgi.app_send)
-            await until(lambda: asgi.sending)
-        asgi.unstall()
-        with pytest.raises(TransportClosed) as closed:
-            await asgi.receive()
-        assert closed.value.code == 1001
-    assert chat.clients == {}
-
-
-async def test_who_connects_to_what_has_stopped_by_itself_is_sent_away() -> None:
-    async with Chat().running() as chat:
-        await chat.adapter.system.stop_child("_connections")
-        asgi = Asgi()
-        await chat.adapter(asgi.scope, asgi.app_receive, asgi.app_send)
-        assert asgi.sent[-1] == {
-            "type": "websocket.close",
-            "code": 1001,
-            "reason": "going away",
-        }
-        assert chat.adapter.statistics().connections == 0
-
-
-@pytest.mark.parametrize("passes", range(8))
-async def test_a_drain_in_the_middle_of_a_start_is_seen(passes: int) -> None:
-    async with Chat().running() as chat:
-        transport = MemoryTransport()
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(chat.adapter.serve, transport, websocket_scope("/ws"))
-            for _ in range(passes):
-                await anyio.lowlevel.checkpoint()
-            await chat.adapter.drain(1012, "restart")
-            assert chat.adapter.statistics().connections == 0
-            await transport.peer.opened.wait()
-            if transport.peer.refused is None:
-                with pytest.raises(TransportClosed) as closed:
-                    await transport.peer.receive()
-                assert closed.value.code == 1012
-        assert [code for _, code, _ in chat.gone] == [1012] * len(chat.clients)
 
 
 # -- clients of every kind ----------------------------------------------------

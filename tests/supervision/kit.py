@@ -31,7 +31,7 @@ from greenroom import (
     Strategy,
     Supervisor,
 )
-from greenroom.testing import wait_idle as idle
+from greenroom.testing import wait_idle
 
 REASONS = (Normal, Shutdown, Declined, Killed, Crashed, StartFailed, GaveUp)
 MANY = Intensity(max_restarts=1000, period=1.0)
@@ -233,7 +233,7 @@ async def restarting(ref: ActorRef[object] | None) -> None:
     """Make a `patient` supervisor's child that `fails_again` wait for its start."""
     assert ref is not None
     ref.tell(Boom())
-    await idle()
+    await wait_idle()
 
 
 def fails_again(times: int = 1) -> Step:

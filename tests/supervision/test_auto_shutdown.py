@@ -18,6 +18,7 @@ from greenroom import (
     Strategy,
     Supervisor,
 )
+from greenroom.testing import wait_idle
 
 from .kit import (
     Boom,
@@ -26,7 +27,6 @@ from .kit import (
     decline,
     elapse,
     family,
-    idle,
     in_turn,
     incarnation,
     lasting,
@@ -61,7 +61,7 @@ async def test_an_insignificant_temporary_child_ends_for_itself(
     supervisor = family([worker("a", Journal(), TEMPORARY)], auto_shutdown=mode)
     async with running(supervisor) as top:
         end(supervisor.child("a"), message)
-        await idle()
+        await wait_idle()
         assert top.alive
         assert statuses(supervisor) == {}
 
@@ -75,7 +75,7 @@ async def test_an_insignificant_transient_child_ends_for_itself(
     supervisor = family([worker("a", Journal(), T)], auto_shutdown=mode)
     async with running(supervisor) as top:
         end(supervisor.child("a"), message)
-        await idle()
+        await wait_idle()
         assert top.alive
 
 
@@ -96,7 +96,7 @@ async def test_the_end_of_any_significant_temporary_child_is_the_end(
     async with running(supervisor) as top:
         # By order, it does not count.
         await supervisor.stop_child("b")
-        await idle()
+        await wait_idle()
         assert top.alive
         end(supervisor.child("a"), message)
         assert await top.wait_stopped() == OVER
@@ -118,10 +118,10 @@ async def test_the_end_of_the_last_significant_temporary_child_is_the_end(
     )
     async with running(supervisor) as top:
         end(supervisor.child("a"), message)
-        await idle()
+        await wait_idle()
         assert top.alive
         await supervisor.stop_child("b")
-        await idle()
+        await wait_idle()
         assert top.alive
         end(supervisor.child("c"), message)
         assert await top.wait_stopped() == OVER
@@ -140,11 +140,11 @@ async def test_only_the_normal_end_of_a_significant_transient_child_is_the_end(
     async with running(supervisor) as top:
         for message in (Boom(), Killed):
             end(supervisor.child("a"), message)
-            await idle()
+            await wait_idle()
             assert statuses(supervisor) == {"a": "running", "b": "running"}
         assert await incarnation(supervisor.child("a")) == 3
         await supervisor.stop_child("a")
-        await idle()
+        await wait_idle()
         assert top.alive
         end(await supervisor.restart_child("a"), Normal())
         assert await top.wait_stopped() == OVER
@@ -161,10 +161,10 @@ async def test_significant_children_of_a_dynamic_supervisor(mode: AutoShutdown) 
         c = await supervisor.start_child(worker("c", journal, T))
         for message in (Boom(), Killed):
             end(a, message)
-            await idle()
+            await wait_idle()
         end(c, Normal())
         await supervisor.stop_child(b)
-        await idle()
+        await wait_idle()
         assert statuses(supervisor) == {"a": "running"}
         end(a, Normal())
         assert await top.wait_stopped() == OVER
@@ -215,7 +215,7 @@ async def test_it_goes_upward_only_through_significant_supervisors(
     outer = _nested(inner, journal, significant=significant)
     async with running(outer) as top:
         end(inner.child("a"), Normal())
-        await idle()
+        await wait_idle()
         assert top.alive is not significant
         if significant:
             assert await top.wait_stopped() == OVER
@@ -248,6 +248,6 @@ async def test_a_stop_that_comes_first_keeps_its_reason() -> None:
                 worker("a", Journal(), TEMPORARY, significant=True, on_stop=lasting(1))
             )
             ref.tell(Normal())
-            await idle()
+            await wait_idle()
             top.stop_nowait(Shutdown("mine"))
             assert await top.wait_stopped() == Shutdown("mine")

@@ -10,6 +10,7 @@ from greenroom import (
     Backoff,
     Restart,
 )
+from greenroom.testing import wait_idle
 
 from .kit import (
     Boom,
@@ -17,7 +18,6 @@ from .kit import (
     elapse,
     fails_again,
     family,
-    idle,
     incarnation,
     now,
     patient,
@@ -62,10 +62,10 @@ async def test_a_child_that_lasted_begins_its_backoff_anew() -> None:
         for count in range(1, 4):
             await elapse(3)  # the mean of both bounds
             ref.tell(Boom())
-            await idle()
+            await wait_idle()
             assert await incarnation(ref) == 1 + count
         ref.tell(Boom())
-        await idle()
+        await wait_idle()
         assert statuses(supervisor) == {"a": "restarting"}
 
 
@@ -99,7 +99,7 @@ async def test_a_waiting_child_does_not_hold_up_the_others() -> None:
         b = supervisor.child("b")
         assert b is not None
         b.tell(Boom())
-        await idle()
+        await wait_idle()
         assert statuses(supervisor) == {"a": "restarting", "b": "running"}
         await elapse(11)
         assert statuses(supervisor) == {"a": "running", "b": "running"}

@@ -9,6 +9,7 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from greenroom import Actor, ActorSystem, ChildSpec, ExitReason, StartError
+from greenroom.testing import wait_idle
 
 from .kit import (
     Boom,
@@ -17,7 +18,6 @@ from .kit import (
     elapse,
     family,
     forever,
-    idle,
     in_turn,
     running,
     statuses,
@@ -92,7 +92,7 @@ async def test_the_order_of_the_end_is_exact_under_an_outer_cancellation(
     journal = Journal()
     async with anyio.create_task_group() as group:
         group.start_soon(lambda: house(journal, stay=True))
-        await idle()
+        await wait_idle()
         group.cancel_scope.cancel()
     assert journal.of("up") == list("abcde")
     assert journal.of("down") == list("edcba")
@@ -143,7 +143,7 @@ async def test_actors_do_not_feel_the_cancellation_of_those_who_started_them() -
                 await anyio.sleep_forever()
 
             group.start_soon(request)
-            await idle()
+            await wait_idle()
             group.cancel_scope.cancel()
         assert [info.id for info in system.children()] == ["_registry", "a"]
         assert journal == ["up a"]
@@ -200,7 +200,7 @@ async def test_a_start_cancelled_at_any_moment_leaves_no_half_child(
                     except StartError:
                         forgotten += 1
                     group.cancel_scope.cancel()
-        await idle()
+        await wait_idle()
         # Who left before it failed has left it to the supervisor; one that failed
         # before, even if nobody could be told, is forgotten.
         assert set(statuses(supervisor).values()) == {"running"}
@@ -227,7 +227,7 @@ async def test_a_stop_cancelled_at_any_moment_goes_on() -> None:
                     group.start_soon(_after, count, scope)
                     await supervisor.stop_child(str(count))
                     group.cancel_scope.cancel()
-            await idle()
+            await wait_idle()
         assert set(statuses(supervisor).values()) == {"stopped"}
     assert len(journal.of("down")) == 10
 

@@ -19,6 +19,7 @@ from greenroom import (
     StartError,
     TooManyChildren,
 )
+from greenroom.testing import wait_idle
 
 from .kit import (
     Boom,
@@ -29,7 +30,6 @@ from .kit import (
     fails_again,
     family,
     forever,
-    idle,
     in_turn,
     incarnation,
     patient,
@@ -78,7 +78,7 @@ async def test_arguments_bound_to_the_factory_come_back_at_each_restart() -> Non
     async with running(supervisor):
         ref = await supervisor.start_child(ChildSpec("a", partial(with_journal, "a")))
         ref.tell(Boom())
-        await idle()
+        await wait_idle()
         assert journal.of("start") == ["a", "a"]
 
 
@@ -167,7 +167,7 @@ async def test_a_child_that_restarts_after_its_exit_counts() -> None:
             worker("a", Journal(), on_start=in_turn(None, forever))
         )
         ref.tell(Boom())
-        await idle()
+        await wait_idle()
         assert statuses(supervisor) == {"a": "starting"}
         with pytest.raises(TooManyChildren):
             await supervisor.start_child(worker("b", Journal()))
@@ -192,7 +192,7 @@ async def test_a_dynamic_supervisor_that_is_restarted_begins_anew() -> None:
             # Its budget is as new, too.
             for _ in range(2):
                 ref.tell(Boom())
-                await idle()
+                await wait_idle()
             assert not ref.alive
             assert top.alive
             await elapse(1)

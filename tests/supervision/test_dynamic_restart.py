@@ -12,6 +12,7 @@ from greenroom import (
     Restart,
     Shutdown,
 )
+from greenroom.testing import wait_idle
 
 from .kit import (
     Boom,
@@ -20,7 +21,6 @@ from .kit import (
     decline,
     fail,
     fails_again,
-    idle,
     in_turn,
     incarnation,
     patient,
@@ -57,7 +57,7 @@ async def test_a_transient_dynamic_child_is_restarted_after_a_failure(
     async with running(supervisor):
         ref = await supervisor.start_child(worker("a", Journal(), T))
         ref.tell(message)
-        await idle()
+        await wait_idle()
         assert statuses(supervisor) == ({"a": "running"} if restarted else {})
 
 
@@ -68,7 +68,7 @@ async def test_a_permanent_dynamic_child_is_always_restarted(message: object) ->
     async with running(supervisor):
         ref = await supervisor.start_child(worker("a", Journal()))
         ref.tell(message)
-        await idle()
+        await wait_idle()
         assert await incarnation(ref) == 2
 
 
@@ -86,7 +86,7 @@ async def test_a_restart_that_declines_drops_the_child_and_a_failed_one_does_not
         )
         declining.tell(Boom())
         failing.tell(Boom())
-        await idle()
+        await wait_idle()
         assert statuses(supervisor) == {"b": "restarting"}
         assert not declining.alive
         assert failing.alive
@@ -100,7 +100,7 @@ async def test_a_child_comes_back_when_its_second_start_succeeds() -> None:
             worker("a", Journal(), on_start=in_turn(None, fail))
         )
         ref.tell(Boom())
-        await idle()
+        await wait_idle()
         assert await incarnation(ref) == 3
 
 
@@ -110,7 +110,7 @@ async def test_a_dynamic_supervisor_gives_up_over_too_many_failures() -> None:
     async with running(supervisor) as top:
         ref = await supervisor.start_child(worker("a", Journal()))
         ref.tell(Boom())
-        await idle()
+        await wait_idle()
         error = Boom()
         ref.tell(error)
         assert await top.wait_stopped() == GaveUp("/top/a", error)
@@ -140,7 +140,7 @@ async def test_only_the_dynamic_child_that_crashed_is_restarted() -> None:
         }
         journal.clear()
         refs["b"].tell(Boom())
-        await idle()
+        await wait_idle()
         # With the start arguments of its own.
         assert journal == ["stop b", "gone b", "start b"]
         assert await incarnation(refs["a"]) == 1

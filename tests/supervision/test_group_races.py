@@ -15,6 +15,7 @@ from greenroom import (
     StartError,
     Strategy,
 )
+from greenroom.testing import wait_idle
 
 from .kit import (
     Boom,
@@ -27,7 +28,6 @@ from .kit import (
     fails_again,
     family,
     forever,
-    idle,
     in_turn,
     incarnation,
     incarnations,
@@ -73,7 +73,7 @@ async def test_two_siblings_that_crash_at_once_are_one_incident() -> None:
     async with running(supervisor) as top:
         child(supervisor, "a").tell(Boom())
         child(supervisor, "b").tell(Boom())
-        await idle()
+        await wait_idle()
         assert await incarnations(supervisor) == [2, 2, 2]
         assert top.alive
 
@@ -150,10 +150,10 @@ async def test_a_child_stopped_while_it_starts_in_a_group_stays_stopped() -> Non
     supervisor = trio(journal, ALL, in_turn(None, forever))
     async with running(supervisor):
         child(supervisor, "a").tell(Boom())
-        await idle()
+        await wait_idle()
         assert statuses(supervisor)["b"] == "starting"
         await supervisor.stop_child("b")
-        await idle()
+        await wait_idle()
         assert statuses(supervisor) == {"a": "running", "b": "stopped", "c": "running"}
 
 
@@ -162,7 +162,7 @@ async def test_a_child_that_declines_in_a_group_stays_stopped() -> None:
     supervisor = trio(journal, ALL, in_turn(None, decline))
     async with running(supervisor):
         child(supervisor, "a").tell(Boom())
-        await idle()
+        await wait_idle()
         assert statuses(supervisor) == {"a": "running", "b": "stopped", "c": "running"}
 
 
@@ -222,9 +222,9 @@ async def test_a_start_on_order_that_a_group_restart_interrupts_has_failed(
             await supervisor.start_child(slow)
             await supervisor.stop_child("slow")
         group.start_soon(start)
-        await idle()
+        await wait_idle()
         child(supervisor, "a").tell(Boom())
-        await idle()
+        await wait_idle()
         # A spec that was there before stays, and takes part.
         expected = {"a": "running"} | ({"slow": "running"} if manual else {})
         assert statuses(supervisor) == expected
@@ -246,7 +246,7 @@ async def test_old_news_of_a_child_that_was_replaced_is_ignored() -> None:
         # While the group of b is taken down a crashes, and is stopped, and gets a
         # new cell, whose first incarnation has not crashed.
         child(supervisor, "a").tell(Boom())
-        await idle()
+        await wait_idle()
         await supervisor.stop_child("a")
         a = await supervisor.restart_child("a")
         await elapse(3)
@@ -312,7 +312,7 @@ async def test_a_temporary_child_in_a_group_that_ends_by_itself_is_forgotten() -
         child(supervisor, "a").tell(Boom())
         await elapse(1)
         t.tell(Normal())
-        await idle()
+        await wait_idle()
         assert not t.alive
         await elapse(3)
         assert statuses(supervisor) == {"a": "running", "slow": "running"}

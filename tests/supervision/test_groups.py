@@ -10,6 +10,7 @@ from greenroom import (
     Shutdown,
     Strategy,
 )
+from greenroom.testing import wait_idle
 
 from .kit import (
     Boom,
@@ -17,7 +18,6 @@ from .kit import (
     child,
     elapse,
     fails_again,
-    idle,
     in_turn,
     incarnation,
     incarnations,
@@ -70,7 +70,7 @@ async def test_one_for_all_restarts_all_as_one_incident() -> None:
         counts = supervisor.count_children()
         journal.clear()
         child(supervisor, "b").tell(Boom())
-        await idle()
+        await wait_idle()
         assert journal.of("gone") == ["b", "c", "a"]
         assert journal.of("start") == ["a", "b", "c"]
         assert await incarnations(supervisor) == [2, 2, 2]
@@ -97,7 +97,7 @@ async def test_in_one_for_all_a_failing_sibling_makes_the_whole_set_retry() -> N
     async with running(supervisor):
         journal.clear()
         child(supervisor, "c").tell(Boom())
-        await idle()
+        await wait_idle()
         assert journal == (
             ["stop c", "gone c", "stop b", "gone b", "stop a", "gone a"]
             + ["start a", "start b", "stop a", "gone a"] * 2
@@ -112,7 +112,7 @@ async def test_rest_for_one_restarts_those_started_later() -> None:
     async with running(supervisor):
         journal.clear()
         child(supervisor, "b").tell(Boom())
-        await idle()
+        await wait_idle()
         assert journal.of("gone") == ["b", "c"]
         assert journal.of("start") == ["b", "c"]
         assert await incarnations(supervisor) == [1, 2, 2]
@@ -135,7 +135,7 @@ async def test_in_rest_for_one_the_retry_begins_with_the_sibling_that_failed() -
     async with running(supervisor):
         journal.clear()
         child(supervisor, "a").tell(Boom())
-        await idle()
+        await wait_idle()
         assert journal.of("gone") == ["a", "c", "b"]
         assert journal.of("start") == ["a", "b", "b", "b", "c"]
         assert await incarnations(supervisor) == [2, 4, 2]

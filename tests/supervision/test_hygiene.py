@@ -10,8 +10,9 @@ from functools import partial
 import pytest
 
 from greenroom import ActorRef, ChildSpec, Restart
+from greenroom.testing import wait_idle
 
-from .kit import Boom, Plain, crowd, family, idle, incarnation, running, statuses
+from .kit import Boom, Plain, crowd, family, incarnation, running, statuses
 
 pytestmark = pytest.mark.anyio
 
@@ -40,7 +41,7 @@ async def test_what_a_temporary_child_was_made_from_is_released(dynamic: bool) -
             gc.collect()
             kept[restart] = [trace() is not None]
             ref.tell(Boom())
-            await idle()
+            await wait_idle()
             kept[restart].append(trace() is not None)
         assert kept == {
             Restart.PERMANENT: [True, True],
@@ -85,7 +86,7 @@ async def test_a_restarted_supervisor_forgets_its_former_children() -> None:
         assert ref is not None
         for end in (ref.stop_nowait, ref.kill):
             end()
-            await idle()
+            await wait_idle()
             assert statuses(inner) == {"a": "running"}
             assert await incarnation(inner.child("a")) == 1
             assert not former.alive
@@ -136,7 +137,7 @@ async def test_a_restart_costs_the_same_however_many_siblings_there_are() -> Non
             begun = time.process_time()
             for _ in range(50):
                 ref.tell(Boom())
-                await idle()
+                await wait_idle()
             return time.process_time() - begun
 
     few = min([await cost(1) for _ in range(3)])

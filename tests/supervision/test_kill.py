@@ -18,6 +18,7 @@ from greenroom import (
     StartError,
     Strategy,
 )
+from greenroom.testing import wait_idle
 
 from .kit import (
     Boom,
@@ -27,7 +28,6 @@ from .kit import (
     elapse,
     family,
     forever,
-    idle,
     in_turn,
     incarnation,
     incarnations,
@@ -69,7 +69,7 @@ async def test_a_child_that_swallows_its_cancellation_holds_up_nobody(
         assert await supervisor.restart_child("stubborn") is not child
         stubborn.release.set()
         await stubborn.over.wait()
-        await idle()
+        await wait_idle()
         assert await ref.stop() == Shutdown()
 
 
@@ -85,7 +85,7 @@ async def test_an_actor_that_cannot_be_killed_as_it_starts_is_given_up() -> None
                 )
 
         group.start_soon(start)
-        await idle()
+        await wait_idle()
         began = now()
         await supervisor.stop_child("a")
         assert now() - began == pytest.approx(1.5)
@@ -147,7 +147,7 @@ async def test_a_supervisor_killed_from_outside_kills_its_children() -> None:
                 await supervisor.start_child(ChildSpec("inner", lambda: inner))
 
         group.start_soon(start)
-        await idle()
+        await wait_idle()
         refs: list[ActorRef[Any] | None] = [outer, supervisor.child("inner")]
         for ref in refs:
             assert ref is not None
@@ -169,7 +169,7 @@ async def test_a_supervisor_killed_while_it_stops_kills_those_who_are_left() -> 
         began = now()
         ref.kill()
         await ref.wait_stopped()
-        await idle()
+        await wait_idle()
         assert now() - began < 0.1
         assert statuses(supervisor) == {"a": "stopped", "slow": "stopped"}
     assert journal.of("gone") == []

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from greenroom import ActorRef, Normal, Restart, Strategy, Supervisor
-from greenroom.testing import virtual_backend
+from greenroom.testing import virtual_backend, wait_idle
 
-from .kit import Boom, Journal, family, idle, running, statuses, worker
+from .kit import Boom, Journal, family, running, statuses, worker
 
 MAX_CHILDREN = 5
 Operation = tuple[str, int]
@@ -106,7 +106,7 @@ class World:
             elif ref is not None and name == "exit":
                 model.exits(child, abnormal=False)
                 ref.tell(Normal())
-        await idle()
+        await wait_idle()
 
     def check(self) -> None:
         model = self.model

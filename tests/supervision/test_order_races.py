@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import anyio
 import pytest
 from anyio.lowlevel import checkpoint
@@ -16,6 +18,7 @@ from greenroom import (
     StartError,
     Supervisor,
 )
+from greenroom.testing import wait_idle
 
 from .kit import (
     Boom,
@@ -27,7 +30,6 @@ from .kit import (
     fail,
     fails_again,
     family,
-    idle,
     in_turn,
     incarnation,
     lasting,
@@ -123,7 +125,7 @@ async def test_a_child_stopped_while_it_starts_is_news_to_the_one_who_waits(
                 await supervisor.start_child(spec)
 
         group.start_soon(start)
-        await idle()
+        await wait_idle()
         ref = supervisor.children()[0].ref
         assert ref is not None
         if isinstance(supervisor, DynamicSupervisor):
@@ -142,7 +144,7 @@ async def test_a_manual_restart_begins_the_backoff_anew() -> None:
         await supervisor.stop_child("a")
         ref = await supervisor.restart_child("a")
         ref.tell(Boom())
-        await idle()
+        await wait_idle()
         assert await incarnation(ref) == 2
 
 
@@ -157,12 +159,12 @@ async def test_a_child_that_runs_and_ends_at_once_has_started() -> None:
         ref: ActorRef[object] = await supervisor.start_child(
             worker("a", Journal(), on_start=in_turn(last_words))
         )
-        await idle()
+        await wait_idle()
         assert await incarnation(ref) == 2
         gone = await supervisor.start_child(
             worker("b", Journal(), Restart.TEMPORARY, on_start=last_words)
         )
-        await idle()
+        await wait_idle()
         assert not gone.alive
         assert statuses(supervisor) == {"a": "running"}
 
@@ -227,12 +229,32 @@ async def test_an_order_that_failed_does_not_meddle_with_the_next_one() -> None:
 
             await supervisor.stop_child("a")
             group.start_soon(restart)
-            await idle()
+            await wait_idle()
             ref = supervisor.child("a")
             assert ref is not None
             await ref.wait_stopped()
             await restart()
             # Had the first one taken the failure of the second for an incident,
             # it would be restarted.
-            await idle()
+            await wait_idle()
             assert statuses(supervisor) == {"a": "stopped"}
+
+
+@pytest.mark.skipif(
+    not hasattr(asyncio, "eager_task_factory"), reason="new in Python 3.12"
+)
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_start_that_fails_within_the_order_is_news_and_no_incident() -> None:
+    """An eager task may be over before the call that starts it returns."""
+    supervisor = family()
+    asyncio.get_running_loop().set_task_factory(
+        getattr(asyncio, "eager_task_factory")  # noqa: B009 - for type checkers
+    )
+    try:
+        async with running(supervisor):
+            with pytest.raises(StartError):
+                await supervisor.start_child(worker("a", Journal(), on_start=fail))
+            await wait_idle()
+            assert statuses(supervisor) == {}
+    finally:
+        asyncio.get_running_loop().set_task_factory(None)

@@ -17,6 +17,7 @@ from greenroom import (
     Shutdown,
     StartError,
 )
+from greenroom.testing import wait_idle
 
 from .kit import (
     Boom,
@@ -25,7 +26,6 @@ from .kit import (
     elapse,
     fails_again,
     family,
-    idle,
     now,
     patient,
     restarting,
@@ -153,7 +153,7 @@ async def test_a_child_in_a_failing_restart_loop_can_be_stopped() -> None:
             with pytest.raises(ChildRunning):
                 supervisor.delete_child("a")
             starts = len(journal.of("start"))
-            await elapse(1)
+            await elapse(1.01)
             assert len(journal.of("start")) == starts + 1
         await supervisor.stop_child("a")
         assert statuses(supervisor) == {"a": "stopped"}
@@ -253,7 +253,7 @@ async def test_what_is_known_of_a_child() -> None:
         error = Boom()
         assert info.ref is not None
         info.ref.tell(error)
-        await idle()
+        await wait_idle()
         (info,) = supervisor.children()
         assert (info.incarnation, info.reason) == (2, Crashed(error))
         await supervisor.stop_child("a")
@@ -270,5 +270,5 @@ async def test_a_child_that_was_stopped_by_order_stays_stopped() -> None:
         b = supervisor.child("b")
         assert b is not None
         b.tell(Boom())
-        await idle()
+        await wait_idle()
         assert statuses(supervisor) == {"a": "stopped", "b": "running"}

@@ -16,6 +16,7 @@ from greenroom import (
     Strategy,
     Undelivered,
 )
+from greenroom.testing import wait_idle
 
 from .kit import (
     Boom,
@@ -24,7 +25,6 @@ from .kit import (
     elapse,
     fails_again,
     family,
-    idle,
     in_turn,
     incarnation,
     lasting,
@@ -49,7 +49,7 @@ async def _end(restart: Restart, *messages: object) -> tuple[dict[str, str], obj
                 ref.kill()
             else:
                 ref.tell(message)
-            await idle()
+            await wait_idle()
         status = statuses(supervisor)
         if status.get("a") != "stopped":
             return status, await incarnation(ref) if status else None
@@ -119,7 +119,7 @@ async def test_a_temporary_bystander_is_not_brought_back(strategy: Strategy) -> 
         a = supervisor.child("a")
         assert a is not None
         a.tell(Boom())
-        await idle()
+        await wait_idle()
         assert statuses(supervisor) == {"a": "running", "c": "running"}
         assert not bystander.alive
         assert await incarnation(a) == 2
@@ -136,10 +136,10 @@ async def test_a_transient_child_that_ended_is_revived_by_a_group_restart() -> N
         assert a is not None
         assert b is not None
         b.tell(Normal())
-        await idle()
+        await wait_idle()
         assert statuses(supervisor)["b"] == "stopped"
         a.tell(Boom())
-        await idle()
+        await wait_idle()
         assert statuses(supervisor) == {"a": "running", "b": "running"}
         # It had ended: it is another actor.
         assert supervisor.child("b") is not b
@@ -157,7 +157,7 @@ async def test_the_crash_of_a_temporary_child_is_local(strategy: Strategy) -> No
         b = supervisor.child("b")
         assert b is not None
         b.tell(Boom())
-        await idle()
+        await wait_idle()
         assert journal.of("start") == ["a", "b", "c"]
         assert statuses(supervisor) == {"a": "running", "c": "running"}
 
@@ -184,7 +184,7 @@ async def test_an_intensity_of_n_survives_exactly_n_failures(allowed: int) -> No
         assert ref is not None
         for _ in range(allowed):
             ref.tell(Boom())
-            await idle()
+            await wait_idle()
         assert top.alive
         error = Boom()
         ref.tell(error)
@@ -198,7 +198,7 @@ async def test_normal_exits_of_permanent_children_count() -> None:
         ref = supervisor.child("a")
         assert ref is not None
         ref.tell(Normal())
-        await idle()
+        await wait_idle()
         ref.tell(Normal())
         assert await top.wait_stopped() == GaveUp("/top/a", None)
 
@@ -227,7 +227,7 @@ async def test_a_transient_supervisor_that_gave_up_has_failed() -> None:
         ref, a = supervisor.child("inner"), inner.child("a")
         assert a is not None
         a.tell(Boom())
-        await idle()
+        await wait_idle()
         assert statuses(supervisor) == {"inner": "running"}
         assert supervisor.child("inner") is ref
         assert supervisor.children()[0].incarnation == 2
@@ -262,7 +262,7 @@ async def test_a_subtree_that_gave_up_comes_back_with_its_static_children() -> N
         before = inner.child("a")
         assert before is not None
         before.tell(Boom())
-        await idle()
+        await wait_idle()
         # The same objects, as new.
         assert statuses(outer) == {"inner": "running"}
         assert statuses(inner) == {"a": "running", "crowd": "running"}

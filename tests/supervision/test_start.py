@@ -21,6 +21,7 @@ from greenroom import (
     Strategy,
     Supervisor,
 )
+from greenroom.testing import wait_idle
 
 from .kit import (
     Boom,
@@ -32,7 +33,6 @@ from .kit import (
     fail,
     family,
     forever,
-    idle,
     in_turn,
     lasting,
     now,
@@ -283,7 +283,7 @@ async def test_children_are_listed_while_one_takes_long_to_start() -> None:
         async with anyio.create_task_group() as group:
             slow = worker("slow", journal, on_start=lasting(20))
             group.start_soon(supervisor.start_child, slow)
-            await idle()
+            await wait_idle()
             began = now()
             assert statuses(supervisor) == {"a": "running", "slow": "starting"}
             assert supervisor.count_children().active == 2
@@ -307,7 +307,7 @@ async def test_a_supervisor_may_be_told_to_stop_while_it_starts() -> None:
                 await outer.start_child(ChildSpec("inner", lambda: supervisor))
 
         group.start_soon(start)
-        await idle()
+        await wait_idle()
         assert statuses(outer) == {"inner": "starting"}
         assert outer.count_children().supervisors == 1
         await outer.stop_child("inner")
@@ -369,6 +369,6 @@ async def test_a_child_stopped_in_its_turn_does_not_fail_the_start() -> None:
         group.start_soon(outer.start_child, inner)
         await elapse(1)
         await supervisor.stop_child("a")
-        await idle()
+        await wait_idle()
         assert statuses(outer) == {"inner": "running"}
         assert statuses(supervisor) == {"a": "stopped", "b": "running"}

@@ -20,6 +20,7 @@ from greenroom import (
     Restart,
     Shutdown,
 )
+from greenroom.testing import wait_idle
 
 from .kit import (
     Boom,
@@ -31,7 +32,6 @@ from .kit import (
     fails_again,
     family,
     forever,
-    idle,
     lasting,
     now,
     patient,
@@ -305,6 +305,6 @@ async def test_those_that_are_down_end_before_the_others_are_waited_for() -> Non
                 assert now() - began < 0.1
 
             group.start_soon(asks)
-            await idle()
+            await wait_idle()
             await ref.stop()
         assert now() - began == pytest.approx(4, abs=0.1)

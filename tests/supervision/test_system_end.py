@@ -19,6 +19,7 @@ from greenroom import (
     Strategy,
     SupervisionFailed,
 )
+from greenroom.testing import wait_idle
 
 from .kit import (
     Boom,
@@ -30,7 +31,6 @@ from .kit import (
     fail,
     family,
     forever,
-    idle,
     incarnation,
     lasting,
     now,
@@ -96,7 +96,7 @@ async def test_the_root_restarts_as_its_strategy_says() -> None:
         a = await system.start_child(worker("a", journal))
         b = await system.start_child(worker("b", journal))
         a.tell(Boom())
-        await idle()
+        await wait_idle()
         assert [await incarnation(ref) for ref in (a, b)] == [2, 2]
 
 
@@ -248,7 +248,7 @@ async def test_no_message_of_an_unkillable_actor_is_counted_twice() -> None:
         assert ref is not None
         ref.tell(stubborn)
         ref.tell("waits")
-        await idle()
+        await wait_idle()
         await supervisor.stop_child("a")
         for _ in range(2):
             count = ref.statistics()
@@ -256,7 +256,7 @@ async def test_no_message_of_an_unkillable_actor_is_counted_twice() -> None:
             assert count.handled + count.dead_lettered + count.pending == 2
             stubborn.release.set()
             await stubborn.over.wait()
-            await idle()
+            await wait_idle()
 
 
 async def test_an_actor_that_crashes_as_it_stops_does_not_fail_the_block() -> None:

@@ -19,6 +19,7 @@ from greenroom import (
     Strategy,
     Supervisor,
 )
+from greenroom.testing import wait_idle
 
 from .kit import (
     Boom,
@@ -29,7 +30,6 @@ from .kit import (
     fails_again,
     family,
     forever,
-    idle,
     incarnation,
     now,
     running,
@@ -52,7 +52,7 @@ async def test_an_inner_supervisor_that_gave_up_is_never_silently_dead() -> None
             ref = inner.child("a")
             assert ref is not None
             ref.tell(Boom())
-            await idle()
+            await wait_idle()
             assert statuses(supervisor) == after
             assert await incarnation(inner.child("a")) == 1
 
@@ -95,11 +95,11 @@ async def test_a_start_blocks_nobody_and_has_a_deadline() -> None:
             assert now() - began == pytest.approx(30)
 
         group.start_soon(start)
-        await idle()
+        await wait_idle()
         assert statuses(supervisor) == {"slow": "starting"}
         ref = await supervisor.start_child(worker("a", journal))
         ref.tell(Boom())
-        await idle()
+        await wait_idle()
         assert await incarnation(ref) == 2
         await supervisor.stop_child(ref)
         assert now() - began < 0.1
@@ -166,5 +166,5 @@ async def test_a_group_restart_of_one_strategy_is_not_a_group_of_restarts() -> N
         ref = supervisor.child("a")
         assert ref is not None
         ref.tell(Boom())
-        await idle()
+        await wait_idle()
         assert top.alive

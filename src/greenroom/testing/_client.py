@@ -173,7 +173,7 @@ class MemoryClient:
     def __init__(self, peer: MemoryPeer, tasks: TaskGroup, timeout: float) -> None:
         self.peer = peer
         self.close_code: int | None = None
-        self.close_reason = ""
+        self.close_reason: str = ""
         self._tasks = tasks
         self._timeout = timeout
         self._codec = JsonEnvelope()

@@ -39,7 +39,8 @@ class MemoryTransport:
     def __init__(self, max_frames: int = DEFAULT_MAX_FRAMES) -> None:
         self._inbound = _Pipe(max_frames)
         self._outbound = _Pipe(max_frames)
-        self.peer = MemoryPeer(self._inbound, self._outbound)
+        self._faults = _Faults()
+        self.peer: MemoryPeer = MemoryPeer(self._inbound, self._outbound, self._faults)
 
     async def accept(self) -> None:
         """See `Transport`."""
@@ -59,24 +60,21 @@ class MemoryTransport:
 
     async def send(self, frame: Frame) -> None:
         """See `Transport`."""
-        if self.peer.deaf:
+        if self._faults.silent:
             return
-        if self.peer.error is not None:
-            raise self.peer.error
-        await self._wait_for_peer()
+        if self._faults.error is not None:
+            raise self._faults.error
+        await self._faults.wait()
         await self._outbound.put(frame)
 
     def try_send(self, frame: Frame) -> bool:
         """See `Transport`."""
-        peer = self.peer
-        if peer.deaf or peer.error is not None or not peer.flowing.is_set():
-            return False
-        return self._outbound.try_put(frame)
+        return not self._faults.any() and self._outbound.try_put(frame)
 
     async def close(self, code: int, reason: str) -> None:
         """See `Transport`."""
         if self._outbound.ended is None:
-            await self._wait_for_peer()
+            await self._faults.wait()
             await self._outbound.put_end(TransportClosed(code, reason))
 
     def abort(self) -> None:
@@ -84,10 +82,6 @@ class MemoryTransport:
         self.peer.aborted = True
         self._outbound.end(TransportClosed(1006), at_once=True)
         self._inbound.end(TransportClosed(1006), at_once=True)
-
-    async def _wait_for_peer(self) -> None:
-        with anyio.CancelScope(shield=self.peer.holds_on):
-            await self.peer.flowing.wait()
 
 
 @final
@@ -100,18 +94,13 @@ class MemoryPeer:
         aborted: Whether the server has dropped the connection without a word.
     """
 
-    def __init__(self, to_server: _Pipe, from_server: _Pipe) -> None:
+    def __init__(self, to_server: _Pipe, from_server: _Pipe, faults: _Faults) -> None:
         self._to_server = to_server
         self._from_server = from_server
-        self.opened = anyio.Event()
+        self._faults = faults
+        self.opened: anyio.Event = anyio.Event()
         self.refused: int | None = None
         self.aborted = False
-        # What the faults below have set; the transport looks here.
-        self.flowing = anyio.Event()
-        self.flowing.set()
-        self.holds_on = False
-        self.deaf = False
-        self.error: Exception | None = None
 
     async def wait_opened(self) -> None:
         """Wait until the server has accepted.
@@ -158,7 +147,7 @@ class MemoryPeer:
             silent: Let the server's sends go nowhere, without an error and
                 without yielding, as hypercorn does; else they raise.
         """
-        self.deaf = silent
+        self._faults.silent = silent
         self.unstall()
         self._to_server.end(TransportClosed(1006), at_once=True)
         self._from_server.end(TransportClosed(1006), at_once=True)
@@ -169,17 +158,39 @@ class MemoryPeer:
         Args:
             shielded: Sends cannot be cancelled, as on hypercorn's trio worker.
         """
-        if self.flowing.is_set():
-            self.flowing = anyio.Event()
-        self.holds_on = shielded
+        self._faults.stall(shielded)
 
     def unstall(self) -> None:
         """Let the server's sends go on."""
-        self.flowing.set()
+        self._faults.flowing.set()
 
     def fail_sends(self, error: Exception) -> None:
         """Let every send of the server raise *error* from now on."""
-        self.error = error
+        self._faults.error = error
+
+
+@final
+class _Faults:
+    """What is wrong with a peer, for the transport to look at."""
+
+    def __init__(self) -> None:
+        self.silent = False
+        self.error: Exception | None = None
+        self.flowing = anyio.Event()
+        self.flowing.set()
+        self._shielded = False
+
+    def any(self) -> bool:
+        return self.silent or self.error is not None or not self.flowing.is_set()
+
+    def stall(self, shielded: bool) -> None:
+        if self.flowing.is_set():
+            self.flowing = anyio.Event()
+        self._shielded = shielded
+
+    async def wait(self) -> None:
+        with anyio.CancelScope(shield=self._shielded):
+            await self.flowing.wait()
 
 
 @final
