@@ -77,7 +77,6 @@ class Mailbox(Room[M]):
         "current",
         "dead_lettered",
         "handled",
-        "held",
         "parked",
         "refused",
         "system",
@@ -102,9 +101,6 @@ class Mailbox(Room[M]):
         self._senders: deque[Sender] | None = None
         # The message in flight, so that a crash can say what it was.
         self.current: M | _Nothing = NOTHING
-        # Taken from the queue and to be decided later: stashed, or served by a
-        # task of its own.
-        self.held: int = 0
         self.accepted: int = 0
         self.handled: int = 0
         self.dead_lettered: int = 0
@@ -375,7 +371,7 @@ class Mailbox(Room[M]):
     def pending(self) -> int:
         """Accepted and neither handled nor dead-lettered: in flight included."""
         in_flight = self.current is not NOTHING
-        return len(self.queue) + self.promised + self.held + in_flight
+        return len(self.queue) + self.promised + in_flight
 
     def statistics(self) -> MailboxStatistics:
         """A frozen snapshot."""

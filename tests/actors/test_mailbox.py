@@ -101,16 +101,6 @@ def test_a_lost_message_is_a_dead_letter() -> None:
     assert (mailbox.pending, mailbox.handled, mailbox.dead_lettered) == (0, 0, 1)
 
 
-def test_what_is_held_back_is_still_pending() -> None:
-    mailbox = mailbox_of()
-    mailbox.put("message")
-    mailbox.queue.popleft()
-    mailbox.held += 1
-
-    assert mailbox.pending == 1
-    assert balanced(mailbox)
-
-
 def test_the_statistics_are_a_snapshot_that_adds_up() -> None:
     mailbox = mailbox_of(capacity=4, weigh=first, max_weight=10)
     for weight in (1, 2, 3, 4, 5):
