@@ -176,7 +176,7 @@ class _Faults:
     def __init__(self) -> None:
         self.silent = False
         self.error: Exception | None = None
-        self.flowing = anyio.Event()
+        self.flowing: anyio.Event = anyio.Event()
         self.flowing.set()
         self._shielded = False
 
