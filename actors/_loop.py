@@ -67,8 +67,11 @@ async def serve(
     receive: Callable[[Any], Any] = actor.receive
     is_async = inspect.iscoroutinefunction(receive)
     popleft = queue.popleft
-    tick = addressee.runtime.tick
-    park = addressee.runtime.parker.park
+    runtime = addressee.runtime
+    tick = runtime.tick
+    park = runtime.parker.park
+    pause = runtime.pause
+    per_turn = MESSAGES_PER_TURN if pause is None else 1
     while True:
         if not queue and not mailbox.system:
             mailbox.rest()
@@ -79,8 +82,12 @@ async def serve(
             queue = mailbox.queue
             popleft = queue.popleft
             continue
-        began = tick()
-        for _ in range(MESSAGES_PER_TURN):
+        if pause is not None:
+            await pause("receive")
+            if not queue and not mailbox.system:
+                continue  # drained meanwhile
+        mailbox.turn_at = began = tick()
+        for _ in range(per_turn):
             if mailbox.system:
                 message = mailbox.system.popleft()
                 if message is STOP:
@@ -104,16 +111,20 @@ async def serve(
                         result = receive(message)
                         if result is not None and isinstance(result, Coroutine):
                             await result
-                    mailbox.current = NOTHING
-                    mailbox.handled += 1
+                    # Else the handler has put it aside; see Mailbox.put_aside.
+                    if mailbox.current is not NOTHING:
+                        mailbox.current = NOTHING
+                        mailbox.handled += 1
             if not queue and not mailbox.system:
                 break
             if (seconds := tick() - began) > SECONDS_PER_TURN:
                 if seconds > SLOW_SECONDS:
                     _warn(addressee, message, seconds)
+                mailbox.mark(began)
                 await checkpoint()
                 break
         else:
+            mailbox.mark(began)
             await checkpoint()
 
 
@@ -154,6 +165,8 @@ async def _open(
         # Unless its answer was put off.
         if activation.replying is envelope:
             activation.replying = None
+            if (pause := addressee.runtime.pause) is not None:
+                await pause("reply")
             envelope.reply(answer)
     else:
         assert isinstance(envelope, Timed)
@@ -164,7 +177,8 @@ async def _open(
         result = receive(envelope.message)
         if isinstance(result, Coroutine):
             await result
-    mailbox.done()
+    if mailbox.current is not NOTHING:
+        mailbox.done()
 
 
 def _warn(addressee: Addressee, message: object, seconds: float) -> None:

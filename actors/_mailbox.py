@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar, final
 
 from ._capacity import MailboxOptions, MailboxOwner, MailboxStatistics, Overflow
+from ._pace import Pace
 from ._parking import Parker
 from ._room import NO_QUEUE, Room, Sender
 
@@ -341,6 +342,48 @@ class Mailbox(Room[M]):
         self.dead_lettered += 1
         return message
 
+    def put_aside(self) -> M:
+        """The message in flight is not done when its handler is; return it.
+
+        It counts as pending until `aside_done` or `aside_lost`, or stashed, until
+        it is taken again.
+        """
+        message = self.current
+        assert not isinstance(message, _Nothing)
+        self.current = NOTHING
+        self.aside += 1
+        return message
+
+    def aside_done(self) -> None:
+        """A message that was put aside is handled."""
+        self.aside -= 1
+        self.handled += 1
+
+    def aside_lost(self) -> None:
+        """A message that was put aside will not be handled."""
+        self.aside -= 1
+        self.dead_lettered += 1
+
+    def mark(self, now: float) -> None:
+        """The reader could not empty the mailbox in one turn; see `lag`."""
+        if self.pace is None:
+            self.pace = Pace()
+        self.pace.mark(self.handled + self.dead_lettered, self.accepted, now)
+
+    def lag(self, now: float) -> float:
+        """For how many seconds the oldest message has waited, about; 0 if none.
+
+        Args:
+            now: On the clock of `turn_at`.
+        """
+        if not self.queue:
+            return 0.0
+        # It came while the one in flight was handled, unless there is a backlog.
+        lag = 0.0 if self.parked is not None else now - self.turn_at
+        if self.pace is not None:
+            lag = max(lag, self.pace.lag(self.handled + self.dead_lettered, now))
+        return lag
+
     # -- ending ------------------------------------------------------------
 
     def close(self) -> None:
@@ -371,7 +414,7 @@ class Mailbox(Room[M]):
     def pending(self) -> int:
         """Accepted and neither handled nor dead-lettered: in flight included."""
         in_flight = self.current is not NOTHING
-        return len(self.queue) + self.promised + in_flight
+        return len(self.queue) + self.promised + self.aside + in_flight
 
     def statistics(self) -> MailboxStatistics:
         """A frozen snapshot."""

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar, final
 
 from ._capacity import WATERMARKS, MailboxOptions, MailboxOwner
+from ._pace import Pace
 from ._parking import Parkable
 
 M = TypeVar("M")
@@ -67,13 +68,17 @@ class Room(Generic[M]):
         "_heavy",
         "_limit",
         "_owner",
+        "_stash",
         "_weights",
+        "aside",
         "level",
         "low",
         "options",
         "overtaken",
+        "pace",
         "promised",
         "queue",
+        "turn_at",
         "weight",
     )
 
@@ -93,6 +98,16 @@ class Room(Generic[M]):
         # A publisher has waited for the reader in vain, and need not again until
         # the level is back at 0; see the registry.
         self.overtaken: bool = False
+        # When the reader last woke, or came back to a backlog, on the runtime's
+        # `tick`; 0 of one that does not say so.
+        self.turn_at: float = 0.0
+        # There while the reader has a backlog.
+        self.pace: Pace | None = None
+        # Messages that were taken and are not handled to their end, besides the
+        # one in flight: stashed, or being handled beside the others.
+        self.aside: int = 0
+        # Those to be taken again, oldest first.
+        self._stash: deque[M] | None = None
         # Nobody gets in as things are: it is closed, or others are in line.
         self._barred = False
         # The length below which something follows from a message being taken; see
@@ -114,6 +129,7 @@ class Room(Generic[M]):
 
     def rest(self) -> None:
         """Hold no memory until something comes; for a reader about to sleep."""
+        self.pace = None
         if not self.queue:
             self.queue = NO_QUEUE
             if self._weights is not None:
@@ -171,8 +187,42 @@ class Room(Generic[M]):
             del self._weights[index]
         return message
 
+    def stash(self, message: M) -> bool:
+        """Keep *message*, which was put aside, to be taken again; if there is room.
+
+        A stash holds as many messages as the mailbox; they weigh nothing there.
+        """
+        if self._stash is None:
+            self._stash = deque()
+        if len(self._stash) >= self.options.capacity:
+            return False
+        self._stash.append(message)
+        return True
+
+    def unstash(self) -> int:
+        """Put all that was stashed before all that waits, in its old order.
+
+        More may wait now than the capacity allows; nothing more gets in then.
+        """
+        stash, self._stash = self._stash, None
+        if not stash:
+            return 0
+        self.aside -= len(stash)
+        queue = self._unrest() if self.queue is NO_QUEUE else self.queue
+        queue.extendleft(reversed(stash))
+        if self._weights is not None:
+            weights = [self._weight_of(message) for message in stash]
+            self._weights.extendleft(reversed(weights))
+            self.weight += sum(weights)
+        self._rise()
+        return len(stash)
+
+    def _weight_of(self, message: M) -> int:
+        raise NotImplementedError
+
     def _clear(self) -> list[M]:
-        """Take all that waits out."""
+        """Take all that waits out, and all that was stashed."""
+        self.unstash()
         messages = list(self.queue)
         self.queue.clear()
         if self._weights is not None:

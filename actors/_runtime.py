@@ -58,6 +58,7 @@ class Runtime:
         "now",
         "on_fatal",
         "parker",
+        "pause",
         "tick",
     )
 
@@ -78,6 +79,9 @@ class Runtime:
         self.cells: set[Lasting] = set()
         # Called with (path, level) when a mailbox passes a watermark.
         self.level_listeners: list[Callable[[str, int], None]] = []
+        # A simulation's: awaited, with the name of the point, wherever another
+        # order of events is possible: before each dequeue, reply and restart.
+        self.pause: Callable[[str], Awaitable[None]] | None = None
         # Whether all tasks are being cancelled, which then is nobody's failure.
         self.closing: bool = False
         self.fatal_error: BaseException | None = None
