@@ -18,6 +18,7 @@ from ._errors import (
     NameTaken,
     SendTimeout,
     StartError,
+    StashFull,
 )
 from ._exit import (
     Crashed,
@@ -85,6 +86,7 @@ __all__ = [
     "Shutdown",
     "StartError",
     "StartFailed",
+    "StashFull",
     "State",
     "Timer",
     "Undelivered",

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Generic, Protocol, TypeVar, overload
+from collections.abc import Callable
+from typing import Any, Generic, Protocol, TypeVar, cast, overload
 
 from ._ask import Ask, Clock, Request, Waiting, current
 from ._capacity import MailboxStatistics
 from ._errors import ActorNotAlive, AskCycle, AskTimeout, MailboxFull, SendTimeout
 from ._exit import ExitReason
+from ._inline import is_idle
+from ._line import Sender
 from ._mailbox import Mailbox
-from ._room import Sender
+from ._request import PendingReply, Requested
 
 M_contra = TypeVar("M_contra", contravariant=True)
 R_co = TypeVar("R_co", covariant=True)
@@ -182,6 +185,10 @@ class Address(Generic[M_contra]):
         seconds, deadline = self._deadline(timeout)
         asker = None if activation is None else activation.owner.path
         ask = Ask(message, self.path, seconds, deadline, asker, recipient.runtime)
+        mailbox = self._mailbox
+        if mailbox.inline is not None and is_idle(mailbox):
+            mailbox.inline(ask)
+            return await self._settle(ask)
         if activation is None or not activation.blocks:
             return await self._answer(ask)
         wait = activation.begin(ask, recipient)
@@ -189,6 +196,52 @@ class Address(Generic[M_contra]):
             return await self._answer(ask)
         finally:
             activation.end(wait)
+
+    @overload
+    def request(
+        self,
+        message: Request[R_co],
+        *,
+        timeout: float | None = ...,
+    ) -> PendingReply[R_co]: ...
+
+    @overload
+    def request(
+        self,
+        message: M_contra,
+        *,
+        timeout: float | None = ...,
+    ) -> PendingReply[object]: ...
+
+    def request(
+        self,
+        message: object,
+        *,
+        timeout: float | None = None,
+    ) -> PendingReply[Any]:
+        """Put *message* in the mailbox like `tell`; the answer is waited for later.
+
+        Args:
+            message: The message.
+            timeout: Seconds from now until the request expires: it is skipped
+                if its turn has not come, and raises `AskTimeout`.  None for no
+                limit.  Inside an actor that is answering an ask, that ask's
+                deadline holds as well.
+
+        Raises:
+            MailboxFull: The mailbox is full and its policy is to refuse.
+            ActorNotAlive: The actor has ended or is stopping.
+        """
+        recipient = self._recipient
+        activation = current.get()
+        seconds, deadline = self._deadline(timeout)
+        asker = None if activation is None else activation.owner.path
+        runtime = recipient.runtime
+        ask = Requested(message, self.path, seconds, deadline, asker, runtime)
+        if not self._mailbox.put(ask):
+            raise self._refusal(message)
+        runtime.deadlines.add(ask)
+        return PendingReply(ask, recipient, runtime.parker)
 
     async def _answer(self, ask: Ask) -> object:
         sender = self._mailbox.wait_for_room(ask)
@@ -205,6 +258,34 @@ class Address(Generic[M_contra]):
                     raise self._refusal(ask.message)
                 raise AskTimeout(self.path, ask.seconds)
         return await ask.wait()
+
+    async def _settle(self, ask: Ask) -> object:
+        """Wait for the answer to what the actor has been asked already."""
+        activation = current.get()
+        if ask.done or activation is None or not activation.blocks:
+            return await ask.wait()
+        try:
+            wait = activation.begin(ask, self._recipient)
+        except AskCycle:
+            ask.done = True
+            raise
+        try:
+            return await ask.wait()
+        finally:
+            activation.end(wait)
+
+    async def _inspect(
+        self, function: Callable[[Any], R_co], timeout: float | None
+    ) -> R_co:
+        mailbox, recipient = self._mailbox, self._recipient
+        if mailbox.closed:
+            raise self._refusal(function)
+        activation = current.get()
+        seconds, deadline = self._deadline(timeout)
+        asker = None if activation is None else activation.owner.path
+        ask = Ask(function, self.path, seconds, deadline, asker, recipient.runtime)
+        mailbox.put_system(ask)
+        return cast("R_co", await self._settle(ask))
 
     def statistics(self) -> MailboxStatistics:
         """What went through the mailbox so far, over all incarnations."""

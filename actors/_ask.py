@@ -199,7 +199,6 @@ def wait_cycle(asker: Waiting, target: Waiting) -> list[str] | None:
     return None
 
 
-@final
 class Ask(Envelope):
     """The envelope of a message whose sender waits for the answer."""
 

@@ -8,18 +8,20 @@ cancelled, still belongs to the incarnation it was of and never to the next one.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, final
 
 import anyio
 
-from ._ask import Activation, Ask, Reply, Waiting, Watch, current
+from ._ask import Activation, Ask, Reply, Timed, Waiting, Watch, current
+from ._beside import Beside
 from ._burial import Addressee, asks_fail_with, bury
 from ._dead_letters import Undelivered
-from ._errors import ActorNotAlive
+from ._errors import ActorNotAlive, StashFull
 from ._exit import ExitReason
 from ._loop import News
-from ._mailbox import Mailbox
+from ._mailbox import NOTHING, Mailbox
 from ._parking import Gate
 from ._ref import ActorRef, Monitor, body_of
 from ._runtime import Runtime
@@ -43,6 +45,10 @@ class Home(Addressee, Waiting, Protocol):
         """Whether an exit with *reason* is followed by another incarnation."""
         ...
 
+    def redelivers(self, message: object, reason: ExitReason) -> bool:
+        """Whether *message*, over which it crashed, is for the next incarnation."""
+        ...
+
 
 class Possessor(Protocol):
     """The incarnation, as what belongs to it knows it."""
@@ -60,10 +66,12 @@ class Possessor(Protocol):
 class _Task:
     """A task that an actor started beside itself."""
 
-    __slots__ = ("_belongings", "_cancelled", "_scope")
+    __slots__ = ("_belongings", "_cancelled", "_deadline", "_scope")
 
-    def __init__(self, belongings: Belongings) -> None:
+    def __init__(self, belongings: Belongings, deadline: float = math.inf) -> None:
         self._belongings = belongings
+        # Of the ask that it answers.
+        self._deadline = deadline
         self._scope: anyio.CancelScope | None = None
         self._cancelled = False
 
@@ -71,7 +79,9 @@ class _Task:
         self, function: Callable[..., Awaitable[object]], args: tuple[Any, ...]
     ) -> None:
         belongings = self._belongings
-        current.set(Activation(belongings.home, belongings, blocks=False))
+        activation = Activation(belongings.home, belongings, blocks=False)
+        activation.deadline = self._deadline
+        current.set(activation)
         try:
             with anyio.CancelScope() as self._scope:
                 if self._cancelled:
@@ -106,6 +116,7 @@ class Belongings:
         "_timers",
         "_watches",
         "activation",
+        "beside",
         "ended",
         "home",
         "number",
@@ -126,6 +137,8 @@ class Belongings:
         # Dicts, for their order: what happens at the end is the same each time.
         self._timers: dict[Timer, None] | None = None
         self._watches: dict[Watch, None] | None = None
+        # Messages handled beside the others.
+        self.beside: Beside | None = None
         # Asks to be answered later.
         self._deferred: list[Ask] | None = None
         self._tidy_at = 16
@@ -158,6 +171,8 @@ class Belongings:
         self.ended = reason
         self.activation.waits = ()
         self.cancel_tasks()
+        if self.beside is not None:
+            self.beside.release(reason)
         for timer in tuple(self._timers or ()):
             timer.cancel()
         for watch in tuple(self._watches or ()):
@@ -172,11 +187,38 @@ class Belongings:
     ) -> None:
         """Run ``function(*args)`` until the incarnation ends."""
         self._require_live()
+        self._start_task(function, args, math.inf)
+
+    def _start_task(
+        self,
+        function: Callable[..., Awaitable[object]],
+        args: tuple[Any, ...],
+        deadline: float,
+    ) -> None:
         if self._tasks is None:
             self._tasks = set()
-        task = _Task(self)
+        task = _Task(self, deadline)
         self._tasks.add(task)
         self.runtime.start_task(task.run, function, args)
+
+    async def pipe_to_self(
+        self,
+        function: Callable[..., Awaitable[object]],
+        args: tuple[Any, ...],
+        on_error: Callable[[Exception], object] | None,
+    ) -> None:
+        """Run ``function(*args)`` and put what it returns in the mailbox."""
+        try:
+            message = await function(*args)
+        except Exception as error:
+            if on_error is None:
+                raise
+            message = on_error(error)
+        # Like a timer's, it is for this incarnation alone.
+        mine = Timed(message, self.number)
+        sender = self.mailbox.wait_for_room(mine)
+        if sender is not None and not await self.mailbox.wait_in_line(sender):
+            bury(self.home, mine, Undelivered.STOPPED, self.ended)
 
     def task_ended(self, task: _Task) -> None:
         """*task* is gone."""
@@ -253,10 +295,51 @@ class Belongings:
         assert self._watches is not None
         self._watches.pop(watch, None)
 
-    # -- promises ----------------------------------------------------------
+    # -- the message in flight ---------------------------------------------
+
+    def _require_in_flight(self) -> None:
+        """Refuse whoever is not the handler of the message in flight."""
+        if current.get() is not self.activation or self.mailbox.current is NOTHING:
+            raise RuntimeError(f"{self.home.path} is not handling a message here")
+
+    def stash(self) -> None:
+        """Keep the message in flight, to be taken again after `unstash`."""
+        self._require_in_flight()
+        mailbox = self.mailbox
+        if mailbox.stash_full:
+            raise StashFull(self.home.path, mailbox.options.capacity)
+        message = mailbox.put_aside()
+        self.activation.replying = None
+        if isinstance(message, Timed):
+            message.settled = False
+        mailbox.stash(message)
+
+    def unstash(self) -> int:
+        """Put what was stashed before all that waits."""
+        self._require_live()
+        return self.mailbox.unstash()
+
+    async def handle_beside(
+        self,
+        limit: int,
+        function: Callable[..., Awaitable[object]],
+        args: tuple[Any, ...],
+    ) -> None:
+        """Go on with the message in flight in a task of its own."""
+        if not limit >= 1:
+            raise ValueError(f"limit must be at least 1, got {limit!r}")
+        self._require_in_flight()
+        if self.beside is None:
+            self.beside = Beside(self.home)
+        await self.beside.wait_for_turn(function, limit)
+        self.activation.replying = None
+        handling = self.beside.begin(function)
+        self._start_task(handling.run, args, self.activation.deadline)
 
     def defer_reply(self) -> Reply:
         """Take the answer of the message in flight out of the loop's hands."""
+        if self.ended is None and current.get() is not self.activation:
+            raise RuntimeError(f"{self.home.path} is not handling a message here")
         ask, self.activation.replying = self.activation.replying, None
         if ask is not None:
             if self._deferred is None:

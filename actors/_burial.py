@@ -79,6 +79,13 @@ def asks_fail_with(
     return ActorCrashed(path, error)
 
 
+def refuse_inspections(addressee: Addressee, reason: ExitReason) -> None:
+    """Tell those who wanted to look at the actor that it is gone."""
+    for message in addressee.mailbox.system or ():
+        if isinstance(message, Ask):
+            message.fail(asks_fail_with(addressee.path, reason))
+
+
 def drain(addressee: Addressee, why: Undelivered, reason: ExitReason | None) -> None:
     """Bury all that waits in the mailbox."""
     for message in addressee.mailbox.drain():

@@ -19,13 +19,14 @@ from collections.abc import Callable
 from typing import Any, Generic, Protocol, TypeVar, final
 
 from ._actor import Actor
-from ._ask import Ask, Wait
-from ._burial import bury, close, drain
+from ._ask import Ask, Timed, Wait
+from ._burial import bury, close, drain, refuse_inspections
 from ._capacity import MailboxOptions, Overflow
 from ._dead_letters import Undelivered
 from ._errors import MailboxFull
 from ._exit import Crashed, ExitReason, Killed
 from ._incarnation import Incarnation, State
+from ._loop import HOLD
 from ._mailbox import Mailbox
 from ._ref import ActorRef, Body, Down, Monitor
 from ._runtime import Runtime
@@ -60,11 +61,14 @@ class Cell(Generic[M]):
 
     __slots__ = (
         "_at_end",
+        "_crashes",
         "_ended",
         "_factory",
         "_monitors",
         "_parent",
+        "_poison",
         "_ran_before",
+        "_redeliver",
         "_start_timeout",
         "incarnation",
         "life",
@@ -84,12 +88,17 @@ class Cell(Generic[M]):
         *,
         mailbox: MailboxOptions,
         start_timeout: float = math.inf,
+        redeliver: int = 0,
     ) -> None:
         self.runtime: Runtime = runtime
         self.path: str = path
         self._factory = factory
         self._parent = parent
         self._start_timeout = start_timeout
+        self._redeliver = redeliver
+        # The message that an incarnation crashed over, and how many did.
+        self._poison: object = None
+        self._crashes = 0
         self.mailbox: Mailbox[Any] = Mailbox(mailbox, self, runtime.parker)
         # The present or last incarnation, and how many there were.
         self.life: Incarnation[M] | None = None
@@ -185,6 +194,7 @@ class Cell(Generic[M]):
         for release in releases or ():
             release(self)
         close(self, reason)
+        refuse_inspections(self, reason)
         monitors, self._monitors = self._monitors, None
         down = Down(self.ref, reason)
         for monitor in monitors or ():
@@ -225,6 +235,21 @@ class Cell(Generic[M]):
     def restarts(self, reason: ExitReason) -> bool:
         """Whether an exit with *reason* is followed by another incarnation."""
         return not self._ended and self._parent.restarts(self, reason)
+
+    def redelivers(self, message: object, reason: ExitReason) -> bool:
+        """Whether *message*, over which it crashed, is for the next incarnation."""
+        if not self._redeliver or isinstance(message, Timed):
+            return False
+        self._crashes = self._crashes + 1 if message is self._poison else 1
+        again = self._crashes <= self._redeliver and self.restarts(reason)
+        # Not to be kept alive by having been the death of others.
+        self._poison = message if again else None
+        return again
+
+    def suspend(self, suspended: bool) -> None:
+        """Take only what is in the system lane, or all again."""
+        self.mailbox.suspended = suspended
+        self.mailbox.put_system(HOLD)
 
     def request_stop(self, reason: ExitReason, *, final: bool = False) -> None:
         """Stop this incarnation after the message in flight.

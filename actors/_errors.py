@@ -84,6 +84,20 @@ class AskTimeout(ActorError, TimeoutError):
         self.seconds = seconds
 
 
+class StashFull(ActorError):
+    """As many messages are stashed as the mailbox may hold.
+
+    Attributes:
+        path: Whose stash.
+        capacity: How many messages it holds.
+    """
+
+    def __init__(self, path: str, capacity: int) -> None:
+        super().__init__(f"stash of {path} is full ({capacity} messages)")
+        self.path = path
+        self.capacity = capacity
+
+
 class SendTimeout(ActorError, TimeoutError):
     """No room came free by the deadline; the message was not accepted."""
 

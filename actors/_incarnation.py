@@ -17,6 +17,8 @@ import enum
 import logging
 import math
 from collections.abc import Callable, Coroutine
+from functools import partial
+from inspect import iscoroutinefunction
 from typing import Any, Generic, TypeVar, final
 
 import anyio
@@ -24,10 +26,11 @@ import anyio
 from ._actor import Actor, Context
 from ._ask import Ask, current
 from ._belongings import Belongings, Home
-from ._burial import bury, close
+from ._burial import bury, close, refuse_inspections
 from ._dead_letters import Undelivered
 from ._errors import ActorNotAlive, Decline
 from ._exit import Crashed, Declined, ExitReason, Killed, StartFailed, judge
+from ._inline import answer_inline
 from ._loop import STOP, serve
 from ._mailbox import NOTHING
 from ._parking import Gate
@@ -205,7 +208,12 @@ class Incarnation(Generic[M]):
         if self._told() is None:
             assert self.actor is not None
             own = self.belongings
+            if self.actor.inline_asks and not iscoroutinefunction(self.actor.receive):
+                handle = partial(answer_inline, self._home, self.actor.receive)
+                self._home.mailbox.inline = partial(handle, own.activation, self.fail)
             await serve(self._home, self.actor, own.activation, own.number)
+            if own.beside is not None:
+                await own.beside.finish()
 
     def _begin(self) -> None:
         self.ran = True
@@ -239,6 +247,9 @@ class Incarnation(Generic[M]):
         mailbox = self._home.mailbox
         if mailbox.current is not NOTHING:
             crashed = isinstance(reason, Crashed)
+            if crashed and self._home.redelivers(mailbox.current, reason):
+                mailbox.put_back()
+                return
             why = Undelivered.CRASHED if crashed else Undelivered.CANCELLED
             bury(self._home, mailbox.lose(), why, reason)
 
@@ -349,8 +360,13 @@ class Incarnation(Generic[M]):
         self.reason = reason
         self.actor = None
         self.belongings.release(reason)
-        if self._home.mailbox.system is not None:
-            self._home.mailbox.system.clear()
+        mailbox = self._home.mailbox
+        mailbox.inline = None
+        # For the next incarnation, if there is one.
+        mailbox.unstash()
+        refuse_inspections(self._home, reason)
+        if mailbox.system is not None:
+            mailbox.system.clear()
         _open(self._start_gate)
         _open(self._exit_gate)
 

@@ -42,6 +42,15 @@ STOP = _Stop()
 
 
 @final
+class _Hold:
+    __slots__ = ()
+
+
+HOLD = _Hold()
+"""System message: look whether the mailbox is suspended."""
+
+
+@final
 class News:
     """System message: an actor that is watched has ended."""
 
@@ -72,6 +81,8 @@ async def serve(
     park = runtime.parker.park
     pause = runtime.pause
     per_turn = MESSAGES_PER_TURN if pause is None else 1
+    if mailbox.suspended:
+        mailbox.put_system(HOLD)
     while True:
         if not queue and not mailbox.system:
             mailbox.rest()
@@ -92,7 +103,10 @@ async def serve(
                 message = mailbox.system.popleft()
                 if message is STOP:
                     return
-                await _receive_system(message, receive)
+                if message is HOLD:
+                    await _hold(addressee, actor)
+                else:
+                    await _receive_system(message, actor)
                 # What came meanwhile is in a queue made for it.
                 queue = mailbox.queue
                 popleft = queue.popleft
@@ -128,16 +142,46 @@ async def serve(
             await checkpoint()
 
 
-async def _receive_system(message: object, receive: Callable[[Any], Any]) -> None:
+async def _hold(addressee: Addressee, actor: Actor[Any]) -> None:
+    """Take only system messages as long as the mailbox is suspended."""
+    mailbox = addressee.mailbox
+    while mailbox.suspended:
+        if not mailbox.system:
+            mailbox.rest()
+            await addressee.runtime.parker.park(mailbox)
+        elif mailbox.system[0] is STOP:
+            return
+        else:
+            await _receive_system(mailbox.system.popleft(), actor)
+
+
+async def _receive_system(message: object, actor: Actor[Any]) -> None:
+    if message is HOLD:
+        return
+    if isinstance(message, Ask):
+        # Not an ask of the user's, which goes through the user lane.
+        _inspect(message, actor)
+        return
     if isinstance(message, News):
         watch = message.watch
         if watch.cancelled:
             return
         watch.cancel()
         message = watch.down
-    result = receive(message)
+    result = actor.receive(message)
     if isinstance(result, Coroutine):
         await result
+
+
+def _inspect(ask: Ask, actor: Actor[Any]) -> None:
+    if ask.done:
+        return  # nobody looks any more
+    function = cast("Callable[[Actor[Any]], object]", ask.message)
+    try:
+        ask.reply(function(actor))
+    except Exception as error:
+        # The fault is the onlooker's, not the actor's.
+        ask.fail(error)
 
 
 async def _open(
@@ -177,8 +221,7 @@ async def _open(
         result = receive(envelope.message)
         if isinstance(result, Coroutine):
             await result
-    if mailbox.current is not NOTHING:
-        mailbox.done()
+    mailbox.done()
 
 
 def _warn(addressee: Addressee, message: object, seconds: float) -> None:

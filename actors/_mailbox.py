@@ -17,9 +17,10 @@ from collections.abc import Callable
 from typing import Any, TypeVar, final
 
 from ._capacity import MailboxOptions, MailboxOwner, MailboxStatistics, Overflow
+from ._line import Line
 from ._pace import Pace
 from ._parking import Parker
-from ._room import NO_QUEUE, Room, Sender
+from ._room import NO_QUEUE
 
 M = TypeVar("M")
 
@@ -53,7 +54,7 @@ def _of_content(
 
 
 @final
-class Mailbox(Room[M]):
+class Mailbox(Line[M]):
     """Two lanes for one reader.
 
     Its users are the cell (for an actor) and a connection's writer; user code
@@ -69,17 +70,11 @@ class Mailbox(Room[M]):
     weight: int
 
     __slots__ = (
-        "_park",
-        "_senders",
-        "_unpark",
-        "_weigh",
-        "accepted",
-        "closed",
         "current",
         "dead_lettered",
         "handled",
-        "parked",
-        "refused",
+        "inline",
+        "suspended",
         "system",
     )
 
@@ -91,24 +86,19 @@ class Mailbox(Room[M]):
         *,
         enveloped: bool = True,
     ) -> None:
-        super().__init__(options, owner)
-        # Looked up once: these are called for every message.
-        self._park = parker.park
-        self._unpark = parker.unpark
-        self._weigh = _of_content(options.weigh) if enveloped else options.weigh
+        weigh = _of_content(options.weigh) if enveloped else options.weigh
+        super().__init__(options, owner, parker, weigh)
         # Made when first needed: most mailboxes never see a system message
         # before their last one, and a deque weighs as much as a task.
         self.system: deque[object] | None = None
-        self._senders: deque[Sender] | None = None
+        # Handles a message in place of the reader; see _inline.
+        self.inline: Callable[[Any], None] | None = None
+        # Whether its reader takes only what is in the system lane.
+        self.suspended: bool = False
         # The message in flight, so that a crash can say what it was.
         self.current: M | _Nothing = NOTHING
-        self.accepted: int = 0
         self.handled: int = 0
         self.dead_lettered: int = 0
-        self.refused: int = 0
-        self.closed: bool = False
-        # The reader, when it sleeps.
-        self.parked: Any = None
 
     # -- putting -----------------------------------------------------------
 
@@ -137,9 +127,6 @@ class Mailbox(Room[M]):
         if self.parked is not None:
             self._unpark(self)
         return True
-
-    def _weight_of(self, message: M) -> int:
-        return 0 if self._weigh is None else self._weigh(message)
 
     def _put_at_limit(self, message: M, weight: int) -> bool:
         if self.closed:
@@ -175,12 +162,6 @@ class Mailbox(Room[M]):
             self._fall()
         return True
 
-    def _accept(self, message: M, weight: int) -> None:
-        self.accepted += 1
-        self._append(message, weight)
-        if self.parked is not None:
-            self._unpark(self)
-
     def _oldest(self, message: M) -> int:
         """Where the message stands that is dropped in favour of this one."""
         key = self.options.key
@@ -209,81 +190,6 @@ class Mailbox(Room[M]):
             self.system.append(message)
         if self.parked is not None:
             self._unpark(self)
-
-    # -- putting, with patience --------------------------------------------
-
-    def has_room(self, message: M) -> bool:
-        """Whether *message* would be accepted without policy having a say."""
-        return not self._barred and self._fits(self._weight_of(message))
-
-    def wait_for_room(self, message: M) -> Sender | None:
-        """Put *message* if there is room, else queue up for it.
-
-        Returns:
-            None if it was put.  Else the place in the line: go on with
-            `wait_in_line`, or leave with `give_up`.
-        """
-        queue = self.queue
-        if self._weights is None and len(queue) < self._limit:
-            if queue is NO_QUEUE:
-                queue = self._unrest()
-            queue.append(message)
-            self.accepted += 1
-            if self.parked is not None:
-                self._unpark(self)
-            return None
-        weight = self._weight_of(message)
-        if not self._barred and self._fits(weight):
-            self._accept(message, weight)
-            return None
-        sender = Sender(message, weight, self._unpark)
-        if self.closed:
-            sender.done = True
-            return sender
-        if self._senders is None:
-            self._senders = deque()
-        self._senders.append(sender)
-        # From now on nobody gets in but through the line.
-        self._bar(True)
-        return sender
-
-    async def wait_in_line(self, sender: Sender) -> bool:
-        """Wait until the message of *sender* was put.
-
-        Cancelled natively in the tick in which it was put, it stays so.
-
-        Returns:
-            False if it was not: the mailbox was closed, or *sender* expired.
-        """
-        try:
-            while not sender.done:
-                await self._park(sender)
-        finally:
-            sender.done = True
-            self.give_up(sender)
-        if not sender.admitted:
-            self.refused += 1
-        return sender.admitted
-
-    def give_up(self, sender: Sender) -> None:
-        """Leave the line, if still in it."""
-        if not sender.admitted and self._senders and sender in self._senders:
-            self._senders.remove(sender)
-            # It may have been the one too heavy for the room that there is.
-            self._admit()
-
-    def _admit(self) -> None:
-        """Let in who is in line, as far as there is room."""
-        senders = self._senders
-        # First come, first served: a light message does not overtake a heavy one.
-        while senders and not self.closed and self._fits(senders[0].weight):
-            sender = senders.popleft()
-            sender.admitted = sender.done = True
-            self._accept(sender.message, sender.weight)
-            if sender.parked is not None:
-                self._unpark(sender)
-        if not senders:
-            self._bar(self.closed)
 
     def promise(self, message: M) -> bool:
         """Set room for *message* aside, to be filled by `keep_promise`.
@@ -331,9 +237,10 @@ class Mailbox(Room[M]):
             self._fall()
 
     def done(self) -> None:
-        """The message in flight was handled."""
-        self.current = NOTHING
-        self.handled += 1
+        """The message in flight was handled, unless it was put aside."""
+        if self.current is not NOTHING:
+            self.current = NOTHING
+            self.handled += 1
 
     def lose(self) -> object:
         """The message in flight was not handled to its end; return it."""
@@ -353,6 +260,11 @@ class Mailbox(Room[M]):
         self.current = NOTHING
         self.aside += 1
         return message
+
+    def put_back(self) -> None:
+        """The message in flight goes back to the front, to be taken again."""
+        self.stash(self.put_aside())
+        self.unstash()
 
     def aside_done(self) -> None:
         """A message that was put aside is handled."""

@@ -12,12 +12,13 @@ from typing import Any, Protocol, TypeVar, final
 
 import anyio
 
-from ._address import Address, Recipient
+from ._address import DEFAULT_ASK_TIMEOUT, Address, Recipient
 from ._ask import Pending, Watcher, current
 from ._errors import AskCycle
 from ._exit import ExitReason, Shutdown
 
 M_contra = TypeVar("M_contra", contravariant=True)
+R = TypeVar("R")
 
 
 class Body(Recipient, Protocol):
@@ -39,6 +40,10 @@ class Body(Recipient, Protocol):
 
     def kill(self) -> None:
         """Cancel this incarnation."""
+        ...
+
+    def suspend(self, suspended: bool) -> None:
+        """Take only what is in the system lane, or all again."""
         ...
 
     def add_monitor(self, monitor: Monitor) -> None:
@@ -207,6 +212,39 @@ class ActorRef(Address[M_contra]):
     def stop_nowait(self, reason: ExitReason | None = None) -> None:
         """Ask the actor to end after the message in flight, without waiting."""
         self._body.request_stop(Shutdown() if reason is None else reason)
+
+    def suspend(self) -> None:
+        """Let the actor take no more messages, after the one in flight.
+
+        They wait, up to its capacity, also over a restart.  Stops and `Down` do
+        not; nor do timers stop, whose messages wait with the others.
+        """
+        self._body.suspend(True)
+
+    def resume(self) -> None:
+        """Let the actor take messages again."""
+        self._body.suspend(False)
+
+    async def inspect(
+        self,
+        function: Callable[[Any], R],
+        *,
+        timeout: float | None = DEFAULT_ASK_TIMEOUT,
+    ) -> R:
+        """Call ``function(actor)`` between two messages, and return the result.
+
+        For tests, and for a look at a live system: goes through the system lane,
+        so that it does not wait for what waits, and works while the actor is
+        suspended.  *function* must not wait.  What it raises is raised here, and
+        is nothing to the actor.
+
+        Raises:
+            AskTimeout: The message in flight took too long.
+            ActorNotAlive: It has ended, is stopping, or ended before.
+            ActorCrashed: It crashed before.
+            AskCycle: The actor waits for the one who calls.
+        """
+        return await self._inspect(function, timeout)
 
     def kill(self) -> None:
         """Cancel the actor where it stands, without its ``stopped``.

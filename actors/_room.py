@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable
-from typing import Any, Generic, TypeVar, final
+from typing import Any, Generic, TypeVar
 
 from ._capacity import WATERMARKS, MailboxOptions, MailboxOwner
 from ._pace import Pace
-from ._parking import Parkable
 
 M = TypeVar("M")
 
@@ -25,39 +23,6 @@ NO_QUEUE: deque[Any] = deque(maxlen=0)
 # A level goes back only at half of what raised it: at the mark itself each
 # message put and taken would be an event.
 _BACK = 0.5
-
-
-@final
-class Sender:
-    """A sender that waits for room, with its message."""
-
-    __slots__ = (
-        "admitted",
-        "deadline",
-        "done",
-        "message",
-        "parked",
-        "unpark",
-        "weight",
-    )
-
-    def __init__(
-        self, message: Any, weight: int, unpark: Callable[[Parkable], None]
-    ) -> None:
-        self.message: Any = message
-        self.weight: int = weight
-        self.unpark: Callable[[Parkable], None] = unpark
-        self.parked: Any = None
-        self.admitted: bool = False
-        self.done: bool = False
-        # Seconds on the runtime's clock; see Deadlines.
-        self.deadline: float = math.inf
-
-    def expire(self) -> None:
-        """Stop waiting: the deadline has come, or the mailbox was closed."""
-        self.done = True
-        if self.parked is not None:
-            self.unpark(self)
 
 
 class Room(Generic[M]):
@@ -187,17 +152,16 @@ class Room(Generic[M]):
             del self._weights[index]
         return message
 
-    def stash(self, message: M) -> bool:
-        """Keep *message*, which was put aside, to be taken again; if there is room.
+    @property
+    def stash_full(self) -> bool:
+        """Whether as many messages are stashed as the mailbox may hold."""
+        return len(self._stash or ()) >= self.options.capacity
 
-        A stash holds as many messages as the mailbox; they weigh nothing there.
-        """
+    def stash(self, message: M) -> None:
+        """Keep *message*, which was put aside, until `unstash`; it weighs nothing."""
         if self._stash is None:
             self._stash = deque()
-        if len(self._stash) >= self.options.capacity:
-            return False
         self._stash.append(message)
-        return True
 
     def unstash(self) -> int:
         """Put all that was stashed before all that waits, in its old order.

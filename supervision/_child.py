@@ -202,6 +202,7 @@ class Child:
                 self,
                 mailbox=self.spec.mailbox,
                 start_timeout=self.spec.start_timeout,
+                redeliver=self.spec.redeliver,
             )
         elif self.spec.on_restart == "drop":
             cell.drop_mailbox()

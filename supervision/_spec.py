@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Generic, Literal, TypeVar, cast, final
 
 from ..actors import Actor, MailboxOptions
-from ._check import check, check_is, is_seconds
+from ._check import check, check_count, check_is, is_seconds
 
 M = TypeVar("M")
 
@@ -50,6 +50,9 @@ class ChildSpec(Generic[M]):
         mailbox: How much may wait for it.
         on_restart: Whether what waits in the mailbox is kept for the next
             incarnation, or goes to the dead letters.
+        redeliver: How often a message over which the actor crashed is handled
+            again, before all others, by the next incarnation; then it is a dead
+            letter.  An ask keeps its deadline meanwhile.
     """
 
     id: str
@@ -60,6 +63,7 @@ class ChildSpec(Generic[M]):
     start_timeout: float = field(default=30.0, kw_only=True)
     mailbox: MailboxOptions = field(default=MailboxOptions(), kw_only=True)
     on_restart: Literal["keep", "drop"] = field(default="keep", kw_only=True)
+    redeliver: int = field(default=0, kw_only=True)
 
     def __post_init__(self) -> None:
         check_is("id", self.id, str)
@@ -88,6 +92,7 @@ class ChildSpec(Generic[M]):
         check_is("mailbox", self.mailbox, MailboxOptions)
         good = self.on_restart in ("keep", "drop")
         check(good, "on_restart", "'keep' or 'drop'", self.on_restart)
+        check_count("redeliver", self.redeliver)
 
 
 def _released() -> Actor[Any]:

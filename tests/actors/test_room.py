@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from greenroom import MailboxOptions
 from greenroom.actors import Mailbox
-from greenroom.actors._room import Sender
+from greenroom.actors._line import Sender
 
 from .kit import Hand, Owner, Slot, balanced
 

@@ -1,0 +1,269 @@
+"""Requests: asking now and waiting later, for one answer or for many.
+
+A request travels as an `Ask`, so deadline, death and cycles are as for any
+other.  Nothing waits until somebody does: there is no task behind it, and who
+waits in vain can go on waiting.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable
+from functools import partial
+from typing import Any, Generic, TypeVar, cast, final
+
+import anyio
+
+from ._ask import Ask, Clock, Waiting, current, wait_cycle
+from ._errors import AskCycle
+from ._parking import Parker
+
+R = TypeVar("R")
+
+
+@final
+class Requested(Ask):
+    """The envelope of a request: an ask that says when it is settled.
+
+    Waited for through a `PendingReply`, never by itself.
+    """
+
+    __slots__ = ("on_settled",)
+
+    def __init__(
+        self,
+        message: object,
+        path: str,
+        seconds: float,
+        deadline: float,
+        asker: str | None,
+        runtime: Clock,
+    ) -> None:
+        super().__init__(message, path, seconds, deadline, asker, runtime)
+        self.on_settled: Callable[[], None] | None = None
+
+    def reply(self, value: object) -> None:
+        """Settle with *value*; nothing if it is settled already."""
+        if not self.done:
+            super().reply(value)
+            if self.on_settled is not None:
+                self.on_settled()
+
+    def fail(self, error: BaseException) -> None:
+        """Settle with *error*; nothing if it is settled already."""
+        if not self.done:
+            super().fail(error)
+            if self.on_settled is not None:
+                self.on_settled()
+
+
+@final
+class PendingReply(Generic[R]):
+    """The answer to a request, which has come or will come.
+
+    From `ActorRef.request`.  Dropped without use, the message is handled all
+    the same.
+    """
+
+    __slots__ = ("__weakref__", "ask", "parker", "target")
+
+    def __init__(self, ask: Requested, target: Waiting, parker: Parker) -> None:
+        self.ask = ask
+        # Whose answer it is.
+        self.target = target
+        self.parker = parker
+
+    def __repr__(self) -> str:
+        state = "done" if self.done else "pending"
+        return f"<PendingReply from {self.path}, {state}>"
+
+    @property
+    def path(self) -> str:
+        """Who was asked."""
+        return self.ask.path
+
+    @property
+    def done(self) -> bool:
+        """Whether it has come, or never will."""
+        return self.ask.done
+
+    def result(self) -> R:
+        """The answer, without waiting.
+
+        Raises:
+            RuntimeError: It has not come yet.
+            AskTimeout: The request expired.
+            ActorCrashed: The actor crashed over it, or for good before it.
+            ActorNotAlive: The actor ended before it.
+            MailboxFull: The overflow policy dropped the message.
+            anyio.ClosedResourceError: It was abandoned.
+        """
+        if not self.ask.done:
+            raise RuntimeError(f"{self.path} has not answered yet")
+        if self.ask.error is not None:
+            raise self.ask.error
+        return cast("R", self.ask.value)
+
+    async def wait(self, *, timeout: float | None = None) -> R:
+        """Wait for the answer; one task at a time may.
+
+        When *timeout* has passed, or this is cancelled, the request stands: wait
+        again, or `abandon` it.  Once the answer is there it can be had any
+        number of times.
+
+        Args:
+            timeout: Seconds to wait at most.
+
+        Raises:
+            TimeoutError: It has not come in time.  `AskTimeout`, which is one
+                too, says that it will not come any more.
+            AskCycle: The actor asked waits for the one who calls.
+            ActorCrashed: See `result`, as for the others.
+        """
+        if not self.done:
+            if self.ask.parked is not None:
+                raise anyio.BusyResourceError("waiting for")
+            activation = current.get()
+            if activation is None or not activation.blocks:
+                await self._until_done(timeout)
+            else:
+                wait = activation.begin(self.ask, self.target)
+                try:
+                    await self._until_done(timeout)
+                finally:
+                    activation.end(wait)
+        return self.result()
+
+    async def _until_done(self, seconds: float | None) -> None:
+        with anyio.move_on_after(seconds):
+            while not self.ask.done:
+                await self.parker.park(self.ask)
+        if not self.ask.done:
+            raise TimeoutError(f"{self.path} has not answered within {seconds:g} s")
+
+    def abandon(self) -> None:
+        """Want it no more: skipped before its turn, dropped after it."""
+        self.ask.fail(anyio.ClosedResourceError())
+
+
+@final
+class Replies(Generic[R]):
+    """Answers to many requests, in the order in which they come.
+
+        replies = Replies([ref.request(message) for ref in refs])
+        async for reply in replies:
+            print(reply.path, reply.result())
+
+    A reply is in one collection at most, and may be waited for by itself as
+    well.
+    """
+
+    __slots__ = ("_arrived", "_parker", "_pending", "parked")
+
+    def __init__(self, replies: Iterable[PendingReply[R]] = ()) -> None:
+        self._arrived: deque[PendingReply[R]] = deque()
+        self._pending: dict[PendingReply[R], None] = {}
+        self._parker: Parker | None = None
+        self.parked: Any = None
+        for reply in replies:
+            self.add(reply)
+
+    def __len__(self) -> int:
+        """How many have not been taken out."""
+        return len(self._arrived) + len(self._pending)
+
+    def add(self, reply: PendingReply[R]) -> None:
+        """Take *reply* in; one that is done already counts as come now.
+
+        Raises:
+            ValueError: It is in a collection already.
+        """
+        if reply.ask.on_settled is not None:
+            raise ValueError(f"{reply!r} is in a collection already")
+        reply.ask.on_settled = partial(self._come, reply)
+        self._parker = reply.parker
+        self._pending[reply] = None
+        if reply.done:
+            self._come(reply)
+
+    def discard(self, reply: PendingReply[R]) -> None:
+        """Take *reply* out, if it is in."""
+        if reply in self._pending:
+            del self._pending[reply]
+        elif reply in self._arrived:
+            self._arrived.remove(reply)
+        else:
+            return
+        reply.ask.on_settled = None
+        # It may have been the last that somebody waits for.
+        self._wake()
+
+    def _come(self, reply: PendingReply[R]) -> None:
+        del self._pending[reply]
+        self._arrived.append(reply)
+        self._wake()
+
+    def _wake(self) -> None:
+        if self.parked is not None:
+            assert self._parker is not None
+            self._parker.unpark(self)
+
+    async def next(self, *, timeout: float | None = None) -> PendingReply[R]:
+        """Wait for the next one to come, and take it out; one task at a time may.
+
+        It is done, and `PendingReply.result` says how.
+
+        Args:
+            timeout: Seconds to wait at most.
+
+        Raises:
+            LookupError: There is none left.
+            TimeoutError: None came in time; all stay in.
+            AskCycle: Every actor that is still to answer waits for the one who
+                calls.
+        """
+        if self.parked is not None:
+            raise anyio.BusyResourceError("waiting for")
+        with anyio.move_on_after(timeout):
+            while self._pending and not self._arrived:
+                await self._sleep()
+        if self._arrived:
+            reply = self._arrived.popleft()
+            reply.ask.on_settled = None
+            return reply
+        if self._pending:
+            raise TimeoutError(f"no answer has come within {timeout:g} s")
+        raise LookupError("no reply is left in the collection")
+
+    async def _sleep(self) -> None:
+        """Sleep until something has changed."""
+        assert self._parker is not None
+        activation = current.get()
+        if activation is None or not activation.blocks:
+            await self._parker.park(self)
+            return
+        if len(self._pending) > 1:
+            # Whoever comes first ends the wait, so it is for none of them in
+            # particular; only if all of them wait for us there is no way out.
+            owner = activation.owner
+            rings = [wait_cycle(owner, reply.target) for reply in self._pending]
+            if rings[0] is not None and None not in rings:
+                raise AskCycle(rings[0])
+            await self._parker.park(self)
+            return
+        (last,) = self._pending
+        wait = activation.begin(last.ask, last.target)
+        try:
+            await self._parker.park(self)
+        finally:
+            activation.end(wait)
+
+    def __aiter__(self) -> AsyncIterator[PendingReply[R]]:
+        """Take one after the other out, until none is left."""
+        return self
+
+    async def __anext__(self) -> PendingReply[R]:
+        """The next one to come."""
+        if not self:
+            raise StopAsyncIteration
+        return await self.next()

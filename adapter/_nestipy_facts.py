@@ -1,0 +1,178 @@
+"""Nestipy, as far as it is used here.
+
+It is untyped where it matters, and may not be there at all: the protocols say
+what is used of it, and `nestipy` brings it, once an application has imported it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from typing import Any, Protocol, TypeAlias, final
+
+from ._asgi import Receive, Scope, Send
+
+VERSIONS = "0.10.0 and 0.10.1"
+"""Those that the tests run with."""
+
+Reflected: TypeAlias = "Callable[[object, str, Any], Any]"
+"""``(decorated, key, default)``: what a decorator has written down."""
+
+
+class HttpAdapter(Protocol):
+    """What serves HTTP in a Nestipy app, and knows the adapter."""
+
+    startup_hooks: list[object]
+
+    def get_instance(self) -> Callable[[Scope, Receive, Send], Awaitable[object]]:
+        """The web application: FastAPI's, say."""
+        ...
+
+    def get_io_adapter(self) -> object:
+        """What ``use_io_adapter`` was given."""
+        ...
+
+    def get_global_guards(self) -> list[Any]:
+        """Those of ``use_global_guards``."""
+        ...
+
+    def get_global_pipes(self) -> list[Any]:
+        """Those of ``use_global_pipes``."""
+        ...
+
+    def get_global_interceptors(self) -> list[Any]:
+        """Those of ``use_global_interceptors``."""
+        ...
+
+    def get_global_filters(self) -> list[Any]:
+        """Those of ``use_global_filters``."""
+        ...
+
+
+class Container(Protocol):
+    """Who makes and keeps the instances; there is one at a time."""
+
+    async def get(self, key: object, method: str = ...) -> Any:
+        """An instance, or what one of its methods returns."""
+        ...
+
+    def get_all_services(self) -> list[Any]:
+        """Everything there is an instance of."""
+        ...
+
+    def get_dependency_metadata(self, service: object) -> list[Any]:
+        """What *service* may be given."""
+        ...
+
+    async def preload_request_scoped_properties(self) -> None:
+        """Make the request-scoped instances that stand in attributes."""
+        ...
+
+
+class ExecutionContext(Protocol):
+    """Who handles what; what guards and their like are given."""
+
+    def get_pipes(self) -> list[Any]:
+        """Those that the data goes through."""
+        ...
+
+    def set_pipes(self, pipes: list[Any]) -> None:
+        """Send the data through *pipes*."""
+        ...
+
+
+class Contexts(Protocol):
+    """The execution contexts of all tasks."""
+
+    def set_execution_context(self, context: object) -> None:
+        """Set who handles what in this task."""
+        ...
+
+    def destroy(self) -> None:
+        """Forget the execution context and the request-scoped instances."""
+        ...
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Nestipy:
+    """Its names, as far as gateways are concerned."""
+
+    container: Callable[[], Container]
+    contexts: Contexts
+    execution_context: Callable[..., ExecutionContext]
+    reflected: Reflected
+    reflect: Callable[[object, str, Any], None]
+    http_exception: type[Exception]
+    status_names: Mapping[int, str]
+    """Of HTTP: 404 is "not_found"."""
+    websocket: type
+    io_adapter: type
+    events: Any
+    """``nestipy.websocket.decorator``: the keys of its decorators, and its
+    internal event names."""
+    common: Any
+    """``nestipy.common``: what guards, pipes and so on inherit from."""
+    keys: Any
+    """``nestipy.metadata``: the keys of what modules write down."""
+    app_keys: Any
+    """``nestipy.core.constant``: how a module provides a guard for all."""
+    exception_key: Any
+    annotation: Callable[[Any], tuple[Any, Any]]
+    """The type and the marker of ``Annotated[type, marker]``."""
+    server_marker: Any
+    """What marks what shall be given the adapter."""
+    module_provider: type
+    pipe_metadata: Callable[..., object]
+
+
+@cache
+def nestipy() -> Nestipy:
+    """Nestipy's names.
+
+    Raises:
+        RuntimeError: It is another Nestipy than those that are known.
+    """
+    try:
+        return _load()
+    except (ImportError, AttributeError) as error:
+        raise RuntimeError(
+            f"this version of nestipy is unknown: {error}; greenroom knows {VERSIONS}"
+        ) from error
+
+
+def _load() -> Nestipy:
+    common, core, ioc, metadata, websocket = (
+        import_module(f"nestipy.{name}")
+        for name in ("common", "core", "ioc", "metadata", "websocket")
+    )
+    pipes = import_module("nestipy.common.pipes")
+    status = import_module("nestipy.common.exception.status").HttpStatus
+    return Nestipy(
+        container=ioc.NestipyContainer.get_instance,
+        contexts=ioc.RequestContextContainer.get_instance(),
+        execution_context=core.ExecutionContext,
+        reflected=metadata.Reflector.get_metadata,
+        reflect=metadata.Reflector.set_metadata,
+        http_exception=common.HttpException,
+        status_names={
+            code: name.lower()
+            for name, code in vars(status).items()
+            if isinstance(code, int)
+        },
+        websocket=websocket.Websocket,
+        io_adapter=websocket.IoAdapter,
+        events=import_module("nestipy.websocket.decorator"),
+        common=common,
+        keys=metadata,
+        app_keys=import_module("nestipy.core.constant"),
+        exception_key=import_module("nestipy.common.exception.meta").ExceptionKey,
+        annotation=import_module(
+            "nestipy.ioc.helper"
+        ).ContainerHelper.get_type_from_annotation,
+        server_marker=ioc.WebSocketServer.metadata.callback,
+        module_provider=ioc.ModuleProviderDict,
+        pipe_metadata=pipes.PipeArgumentMetadata,
+    )
