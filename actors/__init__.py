@@ -1,12 +1,13 @@
 """Actors: private state, reached only through a mailbox."""
 
 from ._actor import Actor, Context
-from ._ask import Ask, Reply, Request
+from ._ask import Ask, Reply, Request, current
 from ._belongings import KILL_GRACE
+from ._burial import asks_fail_with
 from ._capacity import MailboxOptions, MailboxOwner, MailboxStatistics, Overflow
 from ._cell import UNSUPERVISED, Cell, Parent
 from ._dead_letters import DeadLetter, DeadLetters, Undelivered
-from ._directory import Joined, Left, Registered, RegistryEvent, Unregistered
+from ._directory import Entry, Joined, Left, Registered, RegistryEvent, Unregistered
 from ._errors import (
     ActorCrashed,
     ActorError,
@@ -16,9 +17,11 @@ from ._errors import (
     Decline,
     MailboxFull,
     NameTaken,
+    NotOwner,
     SendTimeout,
     StartError,
     StashFull,
+    UnknownName,
 )
 from ._exit import (
     Crashed,
@@ -33,11 +36,15 @@ from ._exit import (
     is_abnormal,
 )
 from ._incarnation import State
+from ._locks import Lock
 from ._mailbox import NOTHING, Mailbox
+from ._named import NamedRef
 from ._parking import Gate
 from ._ref import ActorRef, Down, Monitor
 from ._registry import Registry
-from ._runtime import Runtime, run_actors
+from ._report import CrashReport
+from ._request import PendingReply, Replies, Requested
+from ._runtime import Runtime, run_actors, simulation
 from ._timers import Timer
 
 __all__ = [
@@ -54,18 +61,21 @@ __all__ = [
     "AskTimeout",
     "Cell",
     "Context",
+    "CrashReport",
     "Crashed",
     "DeadLetter",
     "DeadLetters",
     "Decline",
     "Declined",
     "Down",
+    "Entry",
     "ExitReason",
     "Gate",
     "GaveUp",
     "Joined",
     "Killed",
     "Left",
+    "Lock",
     "Mailbox",
     "MailboxFull",
     "MailboxOptions",
@@ -73,14 +83,19 @@ __all__ = [
     "MailboxStatistics",
     "Monitor",
     "NameTaken",
+    "NamedRef",
     "Normal",
+    "NotOwner",
     "Overflow",
     "Parent",
+    "PendingReply",
     "Registered",
     "Registry",
     "RegistryEvent",
+    "Replies",
     "Reply",
     "Request",
+    "Requested",
     "Runtime",
     "SendTimeout",
     "Shutdown",
@@ -90,8 +105,12 @@ __all__ = [
     "State",
     "Timer",
     "Undelivered",
+    "UnknownName",
     "Unregistered",
+    "asks_fail_with",
+    "current",
     "error_of",
     "is_abnormal",
     "run_actors",
+    "simulation",
 ]

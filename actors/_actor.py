@@ -284,6 +284,14 @@ class Actor(Generic[M]):
         the actor had crashed already.
         """
 
+    def describe(self) -> object:
+        """What a crash report says of the actor, besides its class.
+
+        Nothing by default, because what an actor keeps may be a secret.  Called
+        when it has failed, after `stopped`; must not wait.
+        """
+        return None
+
     def killed(self) -> None:
         """The actor is being killed: let go of what does not end by itself.
 

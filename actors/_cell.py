@@ -29,6 +29,7 @@ from ._incarnation import Incarnation, State
 from ._loop import HOLD
 from ._mailbox import Mailbox
 from ._ref import ActorRef, Body, Down, Monitor
+from ._report import CrashReport, report_crash
 from ._runtime import Runtime
 
 M = TypeVar("M")
@@ -64,6 +65,7 @@ class Cell(Generic[M]):
         "_crashes",
         "_ended",
         "_factory",
+        "_failed_over",
         "_monitors",
         "_parent",
         "_poison",
@@ -76,6 +78,7 @@ class Cell(Generic[M]):
         "path",
         "reason",
         "ref",
+        "report",
         "runtime",
     )
 
@@ -99,6 +102,10 @@ class Cell(Generic[M]):
         # The message that an incarnation crashed over, and how many did.
         self._poison: object = None
         self._crashes = 0
+        # What it last crashed over, until that is in the report.
+        self._failed_over: object = None
+        # Of the last exit, if that was a failure.
+        self.report: CrashReport | None = None
         self.mailbox: Mailbox[Any] = Mailbox(mailbox, self, runtime.parker)
         # The present or last incarnation, and how many there were.
         self.life: Incarnation[M] | None = None
@@ -172,6 +179,10 @@ class Cell(Generic[M]):
             self._exited(life, reason)
 
     def _exited(self, life: Incarnation[M], reason: ExitReason) -> None:
+        over, self._failed_over = self._failed_over, None
+        self.report = report_crash(
+            self.path, self.incarnation, reason, life.actor, over
+        )
         life.exit(reason)
         self.reason = reason
         self._parent.child_exited(self, reason)
@@ -209,7 +220,7 @@ class Cell(Generic[M]):
             return
         _log.error("%s cannot be killed: it swallows its cancellation", self.path)
         self.life.abandon()
-        self.reason = Killed()
+        self.reason, self.report = Killed(), None
         self._parent.child_exited(self, Killed())
         self.end(Killed())
 
@@ -238,6 +249,7 @@ class Cell(Generic[M]):
 
     def redelivers(self, message: object, reason: ExitReason) -> bool:
         """Whether *message*, over which it crashed, is for the next incarnation."""
+        self._failed_over = message
         if not self._redeliver or isinstance(message, Timed):
             return False
         self._crashes = self._crashes + 1 if message is self._poison else 1

@@ -12,20 +12,32 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, TypeAlias, final
 
-from ._errors import ActorNotAlive, NameTaken
+from ._errors import ActorNotAlive, NameTaken, NotOwner
 from ._mailbox import Mailbox
 from ._ref import ActorRef, Body, body_of
 
 _log = logging.getLogger("greenroom.actors")
 
-Key: TypeAlias = tuple[type, Hashable]
+Key: TypeAlias = tuple[Hashable, Hashable]
 Members: TypeAlias = dict[ActorRef[Any], Mailbox[Any]]
 
 
 def typed(key: Hashable) -> Key:
     """*key* as it is kept: 1, 1.0 and True are equal in Python, and three names
-    to a reader."""
+    to a reader; also within tuples and frozensets."""
+    if isinstance(key, tuple | frozenset):
+        return _shape(key), key
     return key.__class__, key
+
+
+def _shape(key: Hashable) -> Hashable:
+    """The types that *key* is made of."""
+    if isinstance(key, tuple):
+        return key.__class__, *map(_shape, key)
+    if isinstance(key, frozenset):
+        # Each with its value: there is no order to tell by which type is whose.
+        return key.__class__, frozenset((_shape(each), each) for each in key)
+    return key.__class__
 
 
 @final
@@ -49,11 +61,26 @@ Holding: TypeAlias = Name | Membership
 
 @final
 @dataclass(frozen=True, slots=True)
+class Entry:
+    """One actor in the registry, under a name or in a group.
+
+    Attributes:
+        ref: The actor.
+        value: What stands there about it; None unless somebody gave one.
+    """
+
+    ref: ActorRef[Any]
+    value: Any = None
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class Registered:
     """For listeners: *ref* holds the name *key* from now on."""
 
     key: Hashable
     ref: ActorRef[Any]
+    value: object = None
 
 
 @final
@@ -68,10 +95,11 @@ class Unregistered:
 @final
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """For listeners: *ref* is in *group* from now on."""
+    """For listeners: *ref* is in *group* from now on, or once more with a value."""
 
     group: Hashable
     ref: ActorRef[Any]
+    value: object = None
 
 
 @final
@@ -92,8 +120,9 @@ class Directory:
     def __init__(self) -> None:
         self._names: dict[Key, ActorRef[Any]] = {}
         self._groups: dict[Key, Members] = {}
-        # What to undo when an actor ends, in the order in which it was done.
-        self._held: dict[ActorRef[Any], dict[Holding, None]] = {}
+        # What to undo when an actor ends, in the order in which it was done; and
+        # the values that were given with it, which mostly are none.
+        self._held: dict[ActorRef[Any], dict[Holding, tuple[object, ...]]] = {}
         self._listeners: list[Callable[[RegistryEvent], None]] = []
 
     # -- looking -----------------------------------------------------------
@@ -101,6 +130,38 @@ class Directory:
     def whereis(self, key: Hashable) -> ActorRef[Any] | None:
         """Who holds *key*; None if nobody does."""
         return self._names.get(typed(key))
+
+    def entry(self, key: Hashable) -> Entry | None:
+        """Who holds *key*, and the value given with it; None if nobody does."""
+        full = typed(key)
+        ref = self._names.get(full)
+        if ref is None:
+            return None
+        return Entry(ref, *self._held[ref][Name(full)])
+
+    def entries(self, group: Hashable) -> tuple[Entry, ...]:
+        """Who is in *group*, in the order of joining, once for each value."""
+        full = typed(group)
+        return tuple(
+            Entry(ref, value)
+            for ref in self._groups.get(full, ())
+            for value in self._held[ref][Membership(full)] or (None,)
+        )
+
+    def dispatch(
+        self, group: Hashable, function: Callable[[tuple[Entry, ...]], object]
+    ) -> bool:
+        """Call *function*, here and now, with the entries of *group*.
+
+        What it raises, this raises.  It is not called if nobody is in *group*.
+
+        Returns:
+            Whether it was called.
+        """
+        entries = self.entries(group)
+        if entries:
+            function(entries)
+        return bool(entries)
 
     def members(self, group: Hashable) -> tuple[ActorRef[Any], ...]:
         """Who is in *group*, in the order of joining."""
@@ -145,32 +206,47 @@ class Directory:
 
     # -- changing ----------------------------------------------------------
 
-    def _name(self, key: Key, ref: ActorRef[Any]) -> None:
+    def _name(self, key: Key, ref: ActorRef[Any], value: object) -> None:
         holder = self._names.get(key)
         if holder is ref:
+            if value is not None:
+                self._held[ref][Name(key)] = (value,)
             return
         if holder is not None:
             raise NameTaken(key[1], holder)
-        self._hold(ref, Name(key))
+        self._hold(ref, Name(key), value)
         self._names[key] = ref
-        self._announce(Registered(key[1], ref))
+        self._announce(Registered(key[1], ref, value))
 
-    def _enter(self, group: Key, ref: ActorRef[Any], mailbox: Mailbox[Any]) -> None:
-        self._hold(ref, Membership(group))
+    def _enter(
+        self, group: Key, ref: ActorRef[Any], mailbox: Mailbox[Any], value: object
+    ) -> None:
+        self._hold(ref, Membership(group), value)
         members = self._groups.setdefault(group, {})
         known = ref in members
         members[ref] = mailbox
-        if not known:
-            self._announce(Joined(group[1], ref))
+        if not known or value is not None:
+            self._announce(Joined(group[1], ref, value))
 
-    def _hold(self, ref: ActorRef[Any], holding: Holding) -> None:
+    def _revalue(
+        self, key: Key, ref: ActorRef[Any], function: Callable[[Any], object]
+    ) -> object:
+        if self._names.get(key) is not ref:
+            raise NotOwner(key[1], self._names.get(key))
+        values = self._held[ref][Name(key)]
+        value = function(values[0] if values else None)
+        self._held[ref][Name(key)] = (value,)
+        return value
+
+    def _hold(self, ref: ActorRef[Any], holding: Holding, value: object) -> None:
         held = self._held.get(ref)
         if held is None:
             if not ref.alive:
                 raise ActorNotAlive(ref.path, body_of(ref).ending)
             held = self._held[ref] = {}
             body_of(ref).at_end(self._release)
-        held[holding] = None
+        values = held.get(holding, ())
+        held[holding] = values if value is None else (*values, value)
 
     def _drop(self, ref: ActorRef[Any], holding: Holding) -> None:
         held = self._held.get(ref)

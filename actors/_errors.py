@@ -8,7 +8,9 @@
     ├── SendTimeout       no room by the deadline (also a TimeoutError)
     ├── AskCycle          waiting would never end: the path is in the error
     ├── StartError        an actor did not start; the cause is in the error
-    └── NameTaken         somebody else holds this name; the holder is in the error
+    ├── NameTaken         somebody else holds this name; the holder is in the error
+    ├── NotOwner          only who holds this name may do that
+    └── UnknownName       nobody holds this name; the message is in the error
 
 `Decline` is no error: an actor raises it in `started` to say that it is not
 needed.
@@ -144,6 +146,35 @@ class NameTaken(ActorError):
         super().__init__(f"{name!r} is held by {holder}")
         self.name = name
         self.holder = holder
+
+
+class NotOwner(ActorError):
+    """Only the actor that holds this name may do that.
+
+    Attributes:
+        name: The name.
+        holder: The ref of the actor that holds it; None if nobody does.
+    """
+
+    def __init__(self, name: object, holder: object) -> None:
+        by = "nobody" if holder is None else str(holder)
+        super().__init__(f"{name!r} is for its holder to change: {by}")
+        self.name = name
+        self.holder = holder
+
+
+class UnknownName(ActorError):
+    """Nobody holds this name.
+
+    Attributes:
+        name: The name.
+        message: What was not accepted.
+    """
+
+    def __init__(self, name: object, message: object = None) -> None:
+        super().__init__(f"nobody holds the name {name!r}")
+        self.name = name
+        self.message = message
 
 
 class Decline(Exception):

@@ -65,7 +65,6 @@ class Line(Room[M]):
         "_park",
         "_senders",
         "_unpark",
-        "_weigh",
         "accepted",
         "closed",
         "parked",
@@ -79,11 +78,10 @@ class Line(Room[M]):
         parker: Parker,
         weigh: Callable[[object], int] | None,
     ) -> None:
-        super().__init__(options, owner)
+        super().__init__(options, owner, weigh)
         # Looked up once: these are called for every message.
         self._park = parker.park
         self._unpark = parker.unpark
-        self._weigh = weigh
         self._senders: deque[Sender] | None = None
         self.accepted: int = 0
         self.refused: int = 0
@@ -169,6 +167,3 @@ class Line(Room[M]):
         self._append(message, weight)
         if self.parked is not None:
             self._unpark(self)
-
-    def _weight_of(self, message: M) -> int:
-        return 0 if self._weigh is None else self._weigh(message)

@@ -158,8 +158,7 @@ class Mailbox(Line[M]):
         # By weight, more room may have come of it than this message takes.
         if self._senders:
             self._admit()
-        if self.level:
-            self._fall()
+        self._fall()
         return True
 
     def _oldest(self, message: M) -> int:
@@ -260,6 +259,13 @@ class Mailbox(Line[M]):
         self.current = NOTHING
         self.aside += 1
         return message
+
+    def unstash(self) -> int:
+        """Put all that was stashed before all that waits; see `Room`."""
+        number = super().unstash()
+        if number and self.parked is not None:
+            self._unpark(self)
+        return number
 
     def put_back(self) -> None:
         """The message in flight goes back to the front, to be taken again."""

@@ -39,6 +39,8 @@ class Parker:
     """Sleep until woken.  A checkpoint; cancelled, *slot* is free again."""
     unpark: Callable[[Parkable], None]
     """Wake the task that sleeps on *slot*; there must be one."""
+    checkpoint: Callable[[], Awaitable[None]]
+    """Let others have a turn."""
     absorb: Callable[[], None]
     """Go on after a cancellation that no cancel scope asked for."""
 
@@ -63,6 +65,9 @@ def _asyncio_parker() -> Parker:
         if not future.done():
             future.set_result(None)
 
+    async def checkpoint() -> None:
+        await asyncio.sleep(0)
+
     def absorb() -> None:
         # A native Task.cancel() is counted until somebody says that it was
         # dealt with; asyncio's own timeouts and task groups go by that count.
@@ -70,7 +75,7 @@ def _asyncio_parker() -> Parker:
         while task is not None and task.cancelling():
             task.uncancel()
 
-    return Parker("asyncio", asyncio.CancelledError, park, unpark, absorb)
+    return Parker("asyncio", asyncio.CancelledError, park, unpark, checkpoint, absorb)
 
 
 def _trio_parker() -> Parker:
@@ -79,6 +84,7 @@ def _trio_parker() -> Parker:
         Abort,
         RaiseCancelT,
         Task,
+        checkpoint,
         current_task,
         reschedule,
         wait_task_rescheduled,
@@ -102,7 +108,7 @@ def _trio_parker() -> Parker:
     def absorb() -> None:
         """Nothing to do: on Trio every cancellation belongs to a scope."""
 
-    return Parker("trio", Cancelled, park, unpark, absorb)
+    return Parker("trio", Cancelled, park, unpark, checkpoint, absorb)
 
 
 def running_parker() -> Parker:

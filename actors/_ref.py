@@ -199,6 +199,7 @@ class ActorRef(Address[M_contra]):
             while stopping or had ended before.
 
         Raises:
+            ValueError: *timeout* is below 0; nothing was asked.
             TimeoutError: It has not ended in time.
             AskCycle: It is the one that calls, see `Context.stop`; or it waits
                 for the one that calls, and will stop when it need not any more.
@@ -206,6 +207,8 @@ class ActorRef(Address[M_contra]):
         activation = current.get()
         if activation is not None and activation.owner is self._body:
             raise AskCycle([self.path, self.path])
+        if timeout is not None and not timeout >= 0:
+            raise ValueError(f"timeout must be at least 0, got {timeout!r}")
         self.stop_nowait(reason)
         return await self.wait_stopped(timeout=timeout)
 

@@ -4,42 +4,32 @@ Changing it is a message, so changes happen one at a time and in the order in
 which they were asked for.  Reading it is a dict look-up in the caller.  An actor
 that ends leaves all it had joined before anybody hears of its end.
 
-A publication goes to each member's mailbox and never waits for one: what a full
-mailbox does is that mailbox's policy.
+A publication goes to each member's mailbox and never waits for one, see
+`_publishing`.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar, cast, final
 
 from anyio.lowlevel import checkpoint
 
-from ._actor import Actor
-from ._dead_letters import DeadLetter, Undelivered
+from ._actor import Actor, Context
+from ._ask import current
 from ._directory import Directory, Key, Membership, Name, typed
-from ._errors import ActorNotAlive, NameTaken
+from ._errors import ActorNotAlive, NameTaken, NotOwner
 from ._exit import ExitReason
+from ._locks import Lock, Locks
 from ._mailbox import Mailbox
+from ._named import NamedRef
 from ._parking import Gate
+from ._publishing import publish
 from ._ref import ActorRef, body_of
 
 M = TypeVar("M")
-
-_log = logging.getLogger("greenroom.actors")
-
-# How many passes of the event loop a publisher's next message waits for members
-# that are over half full and still getting on.  A writer needs a few passes for
-# one message; one whose peer has stopped reading makes no progress in any
-# number of them, and is not waited for again until it does.
-_PATIENCE = 8
-
-# How many members are told before the event loop gets some passes, and how many
-# at most: on Trio a writer needs about four for one message, on asyncio one.
-_WAVE = 16
-_WAVE_PASSES = 4
+V = TypeVar("V")
 
 
 @final
@@ -47,6 +37,7 @@ _WAVE_PASSES = 4
 class _Register:
     key: Key
     ref: ActorRef[Any]
+    value: object
 
 
 @final
@@ -55,6 +46,15 @@ class _Join:
     group: Key
     ref: ActorRef[Any]
     mailbox: Mailbox[Any]
+    value: object
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class _Update:
+    key: Key
+    ref: ActorRef[Any]
+    function: Callable[[Any], object]
 
 
 @final
@@ -89,8 +89,9 @@ class _Barrier:
     """Answered when all that was told before has been handled."""
 
 
-_Receiver: TypeAlias = tuple[ActorRef[Any], Mailbox[Any]]
-_Command: TypeAlias = _Register | _Join | _Drop | _Publish | _Deliver | _Barrier
+_Command: TypeAlias = (
+    _Register | _Join | _Update | _Drop | _Publish | _Deliver | _Barrier
+)
 
 
 @final
@@ -107,19 +108,50 @@ class Registry(Directory, Actor[_Command]):
         self._owed: dict[_Deliver, None] = {}
         # Keys that somebody is about to hold.
         self._spawning: dict[Key, Gate] = {}
+        self._locks = Locks()
 
     # -- changing: messages ------------------------------------------------
 
-    async def register(self, key: Hashable, ref: ActorRef[Any]) -> None:
+    async def register(
+        self, key: Hashable, ref: ActorRef[Any], value: object = None
+    ) -> None:
         """Give *ref* the name *key* until it ends or is unregistered.
 
-        Kept while the actor restarts.  Registering it again is fine.
+        Kept while the actor restarts.  Registering it again is fine, and sets the
+        value if one is given.
+
+        Args:
+            key: The name.
+            ref: Who shall have it.
+            value: What stands there about it, see `entry`.
 
         Raises:
             NameTaken: Another actor holds it; ``holder`` says which.
-            ActorNotAlive: *ref* has ended.
+            ActorNotAlive: *ref* has ended, or the registry has.
         """
-        await self._ask(_Register(typed(key), ref))
+        await self._ask(_Register(typed(key), ref, value))
+
+    async def update(self, key: Hashable, function: Callable[[Any], V]) -> V:
+        """Replace the value of *key* by what *function* makes of the old one.
+
+        For the actor that holds *key* alone, and called in it.  *function* is
+        called in the registry and must not wait; what it raises, this raises, and
+        nothing has changed.
+
+        Returns:
+            The new value.
+
+        Raises:
+            NotOwner: Another actor holds *key*, or nobody does; or this is not
+                called in an actor.
+        """
+        activation, full = current.get(), typed(key)
+        holder = self._names.get(full)
+        if holder is None or activation is None:
+            raise NotOwner(key, holder)
+        if activation.owner is not body_of(holder):
+            raise NotOwner(key, holder)
+        return cast("V", await self._ask(_Update(full, holder, function)))
 
     async def unregister(self, key: Hashable, ref: ActorRef[Any]) -> None:
         """Free *key*, if *ref* holds it."""
@@ -132,27 +164,58 @@ class Registry(Directory, Actor[_Command]):
 
         Of those who call it at a time for the same key one spawns, and the
         others get the same actor; if that fails, it fails for that one, and the
-        next in line spawns.
+        next in line spawns.  The end of a holder that is stopping is waited for.
+
+        Raises:
+            AskCycle: The holder is stopping, and is the one who calls or waits
+                for it.
         """
         full = typed(key)
-        while full in self._spawning:
-            await self._spawning[full].wait()
-        holder = self._names.get(full)
-        if holder is not None:
-            return holder
-        gate = self._spawning[full] = Gate(self.context.runtime.parker)
+        while True:
+            while full in self._spawning:
+                await self._spawning[full].wait()
+            holder = self._names.get(full)
+            if holder is None:
+                break
+            if holder.alive:
+                return holder
+            await _end_of(holder)
+        gate = self._spawning[full] = Gate(self._running.runtime.parker)
         try:
-            ref = await spawn()
+            return await self._register_or_yield(key, await spawn())
+        finally:
+            del self._spawning[full]
+            gate.open()
+
+    async def _register_or_yield(self, key: Hashable, ref: ActorRef[M]) -> ActorRef[M]:
+        """Give *ref* the name; or end it, if somebody else has got it by now."""
+        while True:
             try:
                 await self.register(key, ref)
             except NameTaken as taken:
                 # By somebody who went another way; who holds it, is it.
-                ref.stop_nowait()
-                return cast("ActorRef[M]", taken.holder)
-            return ref
-        finally:
-            del self._spawning[full]
-            gate.open()
+                holder = cast("ActorRef[M]", taken.holder)
+                if holder.alive:
+                    ref.stop_nowait()
+                    return holder
+                await _end_of(holder)
+            else:
+                return ref
+
+    def via(self, key: Hashable) -> NamedRef[Any]:
+        """A ref to whoever holds *key* whenever it is used."""
+        return NamedRef(self, key)
+
+    def lock(self, key: Hashable) -> Lock:
+        """A block that one task at a time is in, for each key.
+
+            async with registry.lock("lobby"):
+                ...
+
+        First come, first served, and freed however the block is left.  It has
+        nothing to do with who holds the name *key*.
+        """
+        return self._locks.lock(typed(key), self._running.runtime.parker)
 
     async def join(
         self,
@@ -160,17 +223,19 @@ class Registry(Directory, Actor[_Command]):
         ref: ActorRef[Any],
         *,
         mailbox: Mailbox[Any] | None = None,
+        value: object = None,
     ) -> None:
         """Put *ref* in *group*; publications go to *mailbox*, by default its own.
 
-        When this returns, *ref* is a member, and gets what is published after.
-        Joining twice is fine; the mailbox is that of the last time.
+        When this returns, *ref* is a member, and gets what is published after,
+        once.  Joining twice is fine: the mailbox is that of the last time, and
+        each value that was given is an entry, see `entries`.
 
         Raises:
-            ActorNotAlive: *ref* has ended.
+            ActorNotAlive: *ref* has ended, or the registry has.
         """
         mailbox = body_of(ref).mailbox if mailbox is None else mailbox
-        await self._ask(_Join(typed(group), ref, mailbox))
+        await self._ask(_Join(typed(group), ref, mailbox, value))
 
     async def leave(self, group: Hashable, ref: ActorRef[Any]) -> None:
         """Take *ref* out of *group*, if it is in it."""
@@ -193,8 +258,8 @@ class Registry(Directory, Actor[_Command]):
         has room.  A member that has ended meanwhile is not missed; one that is
         full and refuses makes a dead letter of it.
         """
-        publish = _Publish(tuple(map(typed, groups)), message, skip)
-        await self.context.ref.send(publish)
+        command = _Publish(tuple(map(typed, groups)), message, skip)
+        await self._running.ref.send(command)
 
     async def deliver(self, mailbox: Mailbox[Any], message: object) -> bool:
         """Put *message* in *mailbox*, in order with what was published before.
@@ -205,7 +270,7 @@ class Registry(Directory, Actor[_Command]):
         Returns:
             False if *mailbox* is closed, perhaps while this waited.
         """
-        own = self.context.mailbox
+        own = self._running.mailbox
         if own.pending:
             # Something published may be on its way to the same mailbox.
             later = _Deliver(mailbox, message)
@@ -216,10 +281,17 @@ class Registry(Directory, Actor[_Command]):
         sender = mailbox.wait_for_room(message)
         return sender is None or await mailbox.wait_in_line(sender)
 
-    async def _ask(self, command: _Command) -> None:
+    async def _ask(self, command: _Command) -> object:
         # No deadline: it is bounded by the mailbox, and a join that gave up
         # half way would leave the caller not knowing where it stands.
-        await self.context.ref.ask(command, timeout=None)
+        return await self._running.ref.ask(command, timeout=None)
+
+    @property
+    def _running(self) -> Context[_Command]:
+        try:
+            return self.context
+        except AttributeError:
+            raise ActorNotAlive("registry", "it has not been started") from None
 
     # -- the actor ---------------------------------------------------------
 
@@ -227,15 +299,19 @@ class Registry(Directory, Actor[_Command]):
         """Carry out one command."""
         try:
             match message:
-                case _Publish():
-                    return self._publish(message)
+                case _Publish(groups, content, skip):
+                    known = [self._groups[key] for key in groups if key in self._groups]
+                    letters = self.context.runtime.dead_letters
+                    return publish(content, known, skip, letters)
                 case _Deliver(mailbox, content):
                     if self._owed.pop(message, False) is None:
                         mailbox.keep_promise(content)
-                case _Register(key, ref):
-                    self._name(key, ref)
-                case _Join(group, ref, mailbox):
-                    self._enter(group, ref, mailbox)
+                case _Register(key, ref, value):
+                    self._name(key, ref, value)
+                case _Join(group, ref, mailbox, value):
+                    self._enter(group, ref, mailbox, value)
+                case _Update(key, ref, function):
+                    return self._update(key, ref, function)
                 case _Drop(ref, holding):
                     if holding is None:
                         self._drop_all(ref)
@@ -247,6 +323,16 @@ class Registry(Directory, Actor[_Command]):
             # The asker's error, and none of the registry's own.
             self.context.defer_reply().fail(refused)
         return None
+
+    def _update(
+        self, key: Key, ref: ActorRef[Any], function: Callable[[Any], object]
+    ) -> object:
+        try:
+            return self._revalue(key, ref, function)
+        except Exception as error:
+            # The function's fault is its owner's; the registry is everybody's.
+            self.context.defer_reply().fail(error)
+            return None
 
     async def stopped(self, reason: ExitReason) -> None:
         """Keep what was promised, if no other incarnation will."""
@@ -260,80 +346,10 @@ class Registry(Directory, Actor[_Command]):
             for deliver in owed:
                 deliver.mailbox.keep_promise(deliver.message)
 
-    def _publish(self, publish: _Publish) -> Awaitable[None] | None:
-        receivers = self._receivers(publish)
-        if len(receivers) > _WAVE:
-            return self._tell_in_waves(publish.message, receivers)
-        hot = self._put(publish.message, receivers)
-        return self._let_catch_up(hot) if hot else None
 
-    def _receivers(self, publish: _Publish) -> list[_Receiver]:
-        """Who gets it, each once; who joins or leaves from now on changes nothing."""
-        groups = [self._groups[key] for key in publish.groups if key in self._groups]
-        if len(groups) == 1 and not publish.skip:
-            return list(groups[0].items())
-        seen = set(publish.skip)
-        receivers: list[_Receiver] = []
-        for members in groups:
-            receivers += [item for item in members.items() if item[0] not in seen]
-            seen.update(members)
-        return receivers
-
-    def _put(self, message: object, receivers: list[_Receiver]) -> list[Mailbox[Any]]:
-        """Put *message* in each mailbox; return those that are over half full."""
-        hot: list[Mailbox[Any]] = []
-        for ref, mailbox in receivers:
-            try:
-                if not mailbox.put(message) and not mailbox.closed:
-                    self._undeliverable(message, ref)
-            except Exception:
-                # A member's own function, for keys or weights: its trouble must
-                # not become that of the others.
-                _log.exception("the mailbox of %s failed", ref.path)
-            if mailbox.level and not mailbox.overtaken:
-                hot.append(mailbox)
-        return hot
-
-    async def _tell_in_waves(self, message: object, receivers: list[_Receiver]) -> None:
-        """Put *message* in many mailboxes, a few at a time.
-
-        Each wave may be dealt with before the next begins.  Woken all at once,
-        a thousand writers have a thousand sends half done at the same time; the
-        garbage collector takes them for long-lived, and its full collections
-        then cost as much as the sends.
-        """
-        for start in range(0, len(receivers), _WAVE):
-            wave = receivers[start : start + _WAVE]
-            hot = self._put(message, wave)
-            last = wave[-1][1]
-            for _ in range(_WAVE_PASSES):
-                await checkpoint()
-                if last.parked is not None:
-                    break  # its reader sleeps again, and so do those before it
-            if hot:
-                await self._let_catch_up(hot)
-
-    def _undeliverable(self, message: object, ref: ActorRef[Any]) -> None:
-        self.context.runtime.dead_letters.publish(
-            DeadLetter(message, ref.path, Undelivered.OVERFLOW)
-        )
-
-    async def _let_catch_up(self, mailboxes: list[Mailbox[Any]]) -> None:
-        """Let members that are over half full handle one message each.
-
-        Without it a publisher that does not pause fills the mailbox of a
-        healthy member before its reader has had the chance to run.  Bounded by
-        passes of the loop, not by what a member does.
-        """
-        behind = [(mailbox, mailbox.handled) for mailbox in mailboxes]
-        for _ in range(_PATIENCE):
-            await checkpoint()
-            behind = [
-                (mailbox, count)
-                for mailbox, count in behind
-                if mailbox.handled == count and not mailbox.closed
-            ]
-            if not behind:
-                return
-        for mailbox, _ in behind:
-            mailbox.overtaken = True
+async def _end_of(holder: ActorRef[Any]) -> None:
+    """Wait until *holder*, which is stopping, has ended and its names are free."""
+    await holder.wait_stopped()
+    # Free by now, unless it is started again after all; then others must get a
+    # turn before it is looked at again.
+    await checkpoint()

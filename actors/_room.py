@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from ._capacity import WATERMARKS, MailboxOptions, MailboxOwner
@@ -34,6 +35,7 @@ class Room(Generic[M]):
         "_limit",
         "_owner",
         "_stash",
+        "_weigh",
         "_weights",
         "aside",
         "level",
@@ -47,9 +49,15 @@ class Room(Generic[M]):
         "weight",
     )
 
-    def __init__(self, options: MailboxOptions, owner: MailboxOwner) -> None:
+    def __init__(
+        self,
+        options: MailboxOptions,
+        owner: MailboxOwner,
+        weigh: Callable[[object], int] | None,
+    ) -> None:
         self.options: MailboxOptions = options
         self._owner = owner
+        self._weigh = weigh
         self.queue: deque[M] = NO_QUEUE
         # Beside the queue, so that each message is weighed once: by its sender,
         # whom an error of the function concerns.
@@ -182,7 +190,7 @@ class Room(Generic[M]):
         return len(stash)
 
     def _weight_of(self, message: M) -> int:
-        raise NotImplementedError
+        return 0 if self._weigh is None else self._weigh(message)
 
     def _clear(self) -> list[M]:
         """Take all that waits out, and all that was stashed."""

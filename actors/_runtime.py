@@ -31,6 +31,20 @@ from ._tasks import Start, open_tasks
 _log = logging.getLogger("greenroom.actors")
 
 
+class Simulation(Protocol):
+    """A world in which systems run by a schedule; see `Runtime.pause`."""
+
+    def opened(self, runtime: Runtime) -> None:
+        """A system begins; nothing runs in it yet."""
+        ...
+
+
+simulation: contextvars.ContextVar[Simulation | None] = contextvars.ContextVar(
+    "greenroom_simulation", default=None
+)
+"""The world that systems opened from here on are a part of; None in real life."""
+
+
 class Lasting(Protocol):
     """What has not ended yet: a cell."""
 
@@ -193,6 +207,9 @@ async def run_actors() -> AsyncGenerator[Runtime]:
                 parker = running_parker()
                 async with open_tasks(parker.backend) as start:
                     runtime = Runtime(start, parker, context)
+                    world = simulation.get()
+                    if world is not None:
+                        world.opened(runtime)
                     runtime.start_task(runtime.sweep)
                     ready.set()
                     try:

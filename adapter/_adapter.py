@@ -225,6 +225,7 @@ class ActorAdapter:
         Raises:
             RuntimeError: It is running already.
         """
+        await self._nestipy.find()
         async with self._server.running():
             yield self
 

@@ -36,7 +36,7 @@ from ._calling import call, outcome
 from ._client import Client
 from ._codec import Codec, NotEncodable
 from ._dispatcher import ROOT, Dispatcher, check_event
-from ._errors import ClientGone, EventError
+from ._errors import ClientGone, EventError, Told
 from ._options import Options
 from ._packets import Ack, BadFrame, Event
 from ._rooms import Rooms, check_room, settled
@@ -339,8 +339,11 @@ class Connection(Actor[Inbound]):
             await self._handler_failed(packet, error)
 
     async def _handler_failed(self, packet: Event | None, error: Exception) -> None:
+        told = isinstance(error, Told)
+        if isinstance(error, Told):
+            error = error.failure
         if isinstance(error, EventError):
-            await self._answer_error(packet, error.code, error.message)
+            await self._answer_error(packet, error.code, error.message, told=told)
             return
         if isinstance(error, ClientGone) and error.sid == self.sid:
             return  # it was talking to its own client, which has left
@@ -349,13 +352,16 @@ class Connection(Actor[Inbound]):
         _log.error("handler of %r failed, client %s", name, self.sid, exc_info=error)
         text = f"{type(error).__name__}: {error}" if self._house.debug else ""
         code = "not_encodable" if isinstance(error, NotEncodable) else "internal_error"
-        await self._answer_error(packet, code, text or "the handler failed")
+        text = text or "the handler failed"
+        await self._answer_error(packet, code, text, told=told)
 
     async def _answer_error(
-        self, packet: Event | None, code: str, message: str
+        self, packet: Event | None, code: str, message: str, *, told: bool = False
     ) -> None:
         codec = self._house.codec
         if packet is None or packet.id is None:
+            if told:
+                return
             answer = codec.error(code, message)
         else:
             answer = codec.ack_failure(packet.id, code, message)

@@ -73,6 +73,18 @@ class EventError(Exception):
         self.message: str = _check_text("message", message)
 
 
+class Told(Exception):
+    """A handler failed, and has told its client so; an ack is still owed.
+
+    Attributes:
+        failure: What it failed of.
+    """
+
+    def __init__(self, failure: Exception) -> None:
+        super().__init__(failure)
+        self.failure = failure
+
+
 def _check_text(name: str, text: object) -> str:
     # Here, where the handler is that raises it, and not where it is sent.
     if not isinstance(text, str):

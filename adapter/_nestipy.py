@@ -10,88 +10,25 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
 from typing import Any, TypeVar, cast, final
 
-from ..actors import Actor, MailboxOptions
-from ..supervision import ActorSystem, ChildNotFound, Restart
+from ..supervision import ChildNotFound
 from ._asgi import Message, Receive, Scope, Send
 from ._client import Client
 from ._dispatcher import ANY, Handler
-from ._nestipy_gateways import (
-    CatchAll,
-    Container,
-    GatewayMethod,
-    HttpAdapter,
-    client_class,
-)
+from ._nestipy_client import client_class
+from ._nestipy_cures import cured
+from ._nestipy_facts import VERSIONS, Container, HttpAdapter, nestipy
+from ._nestipy_gateways import CatchAll, GatewayMethod
 from ._server import Server
 
 H = TypeVar("H", bound=Handler)
 
 _PROXY = "nestipy.websocket.proxy"
 """The module of the functions that Nestipy registers for a gateway's methods."""
-
-# -- background tasks on trio ----------------------------------------------
-
-JOBS = MailboxOptions(capacity=10_000)
-
-
-@final
-class BackgroundJobs(Actor[Callable[[], Awaitable[object]]]):
-    """Runs Nestipy's background tasks, one after the other."""
-
-    stop_grace = 5.0
-
-    async def receive(self, message: Callable[[], Awaitable[object]]) -> None:
-        """Run one, which contains its own errors."""
-        await message()
-
-
-async def run_background_tasks(hooks: list[object], system: ActorSystem) -> None:
-    """Have *system* run the background tasks whose start is among *hooks*.
-
-    Nestipy runs them on asyncio alone, without which it does not even start.
-    Replaced on the instance, until they are shut down: the worker, its queue,
-    which is bounded now, and the end, where Nestipy waits for ever if two
-    tasks are left.
-    """
-    module = import_module("nestipy.core.providers.background")
-    for hook in hooks:
-        # LifecycleRunner.startup, bound: all that Nestipy lets us see of it.
-        lifecycle = getattr(hook, "__self__", None)
-        tasks = getattr(lifecycle, "_background_tasks", None)
-        if isinstance(tasks, module.BackgroundTasks):
-            await _take_over(tasks, module.TaskStatus, system)
-
-
-async def _take_over(tasks: Any, status: Any, system: ActorSystem) -> None:
-    jobs = await system.spawn(BackgroundJobs, restart=Restart.TRANSIENT, mailbox=JOBS)
-
-    def add(task: Any) -> str:
-        jobs.tell(task)
-        tasks.tasks[task.task_id] = task
-        return str(task.task_id)
-
-    def run() -> None:
-        tasks.is_running = True
-
-    async def shutdown() -> None:
-        tasks.is_running = False
-        del tasks.add, tasks.run, tasks.shutdown
-        await jobs.stop()
-        for task in tasks.tasks.values():
-            if task.status in (status.PENDING, status.STARTED):
-                task.status = status.CANCELLED
-
-    while not tasks.queue.empty():
-        jobs.tell(tasks.queue.get_nowait())
-    tasks.add, tasks.run, tasks.shutdown = add, run, shutdown
-
-
-# -- the host --------------------------------------------------------------
 
 
 @final
@@ -112,6 +49,8 @@ class NestipyHost:
         self._space = space
         self._http: HttpAdapter | None = None
         self._catch_alls: dict[str, CatchAll] = {}
+        # The methods that are registered: a gateway may stand in two modules.
+        self._adopted: set[tuple[type, str]] = set()
         self._be_an_io_adapter()
 
     def _be_an_io_adapter(self) -> None:
@@ -143,9 +82,13 @@ class NestipyHost:
         except (KeyError, AttributeError) as error:
             raise RuntimeError(
                 f"the gateways of this version of nestipy are unknown: no {error}; "
-                "greenroom knows those of 0.10.1"
+                f"greenroom knows those of {VERSIONS}"
             ) from error
         self._settle(method.http)
+        known = (method.gateway, method.name)
+        if known in self._adopted:
+            return None
+        self._adopted.add(known)
         if not method.takes_any:
             return method
         catch_all = self._catch_alls.get(namespace)
@@ -177,7 +120,28 @@ class NestipyHost:
                 http: HttpAdapter = await container.get(module.HttpAdapter)
                 if http.get_io_adapter() is self._adapter:
                     self._settle(http)
+        if self._http is not None:
+            await self._adopt_the_rest(self._http)
         return self._http
+
+    async def _adopt_the_rest(self, http: HttpAdapter) -> None:
+        """Have the gateways registered that Nestipy has left out.
+
+        Those of modules that the root module imports by way of another one; and
+        all, if the adapter came after the app was set up.
+        """
+        nest = nestipy()
+        discovered = await nest.container().get(nest.discover)
+        known = {gateway for gateway, _ in self._adopted}
+        proxy = import_module(_PROXY).IoSocketProxy(http)
+        for module in dict.fromkeys(map(type, discovered.get_all_module())):
+            providers: list[Any] = nest.reflected(
+                module, nest.metadata.ModuleMetadata.Providers, []
+            )
+            key = nest.events.GATEWAY_KEY
+            gateways = [each for each in providers if nest.reflected(each, key, None)]
+            if not known.issuperset(gateways):
+                proxy.apply_routes([module])
 
     async def run(
         self, app: HttpAdapter, scope: Scope, receive: Receive, send: Send
@@ -202,9 +166,7 @@ class NestipyHost:
                 await send(message)
 
         try:
-            async with server.running() as system:
-                if system.runtime.backend == "trio":
-                    await run_background_tasks(app.startup_hooks, system)
+            async with server.running() as system, cured(app, scope, system):
                 ours = {child.id for child in system.children()}
 
                 async def drain_first() -> Message:

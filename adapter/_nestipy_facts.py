@@ -97,6 +97,21 @@ class Contexts(Protocol):
 
 @final
 @dataclass(frozen=True, slots=True)
+class Kind:
+    """Guards, or pipes, or interceptors, or exception filters."""
+
+    key: str
+    """Under which ``@UseGuards`` and its like write them down."""
+    base: type
+    """What they inherit from."""
+    token: str
+    """How the tokens begin of those that a module provides for all."""
+    of_app: Callable[[HttpAdapter], list[Any]]
+    """Those of the whole app."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class Nestipy:
     """Its names, as far as gateways are concerned."""
 
@@ -108,23 +123,29 @@ class Nestipy:
     http_exception: type[Exception]
     status_names: Mapping[int, str]
     """Of HTTP: 404 is "not_found"."""
+    discover: type
+    """Its instance knows all modules."""
     websocket: type
     io_adapter: type
     events: Any
     """``nestipy.websocket.decorator``: the keys of its decorators, and its
     internal event names."""
-    common: Any
-    """``nestipy.common``: what guards, pipes and so on inherit from."""
-    keys: Any
+    metadata: Any
     """``nestipy.metadata``: the keys of what modules write down."""
-    app_keys: Any
-    """``nestipy.core.constant``: how a module provides a guard for all."""
-    exception_key: Any
+    guards: Kind
+    pipes: Kind
+    interceptors: Kind
+    filters: Kind
+    caught: str
+    """The key of what ``@Catch`` writes down."""
     annotation: Callable[[Any], tuple[Any, Any]]
     """The type and the marker of ``Annotated[type, marker]``."""
     server_marker: Any
     """What marks what shall be given the adapter."""
-    module_provider: type
+    no_marker: Any
+    """What marks what is not marked."""
+    provider: type
+    """How a module provides a guard, say, for all: by a token and a class."""
     pipe_metadata: Callable[..., object]
 
 
@@ -148,8 +169,11 @@ def _load() -> Nestipy:
         import_module(f"nestipy.{name}")
         for name in ("common", "core", "ioc", "metadata", "websocket")
     )
-    pipes = import_module("nestipy.common.pipes")
-    status = import_module("nestipy.common.exception.status").HttpStatus
+    guards, interceptors, pipes, exceptions = (
+        import_module(f"nestipy.common.{name}")
+        for name in ("guards", "interceptor", "pipes", "exception.meta")
+    )
+    tokens = import_module("nestipy.core.constant")
     return Nestipy(
         container=ioc.NestipyContainer.get_instance,
         contexts=ioc.RequestContextContainer.get_instance(),
@@ -159,20 +183,44 @@ def _load() -> Nestipy:
         http_exception=common.HttpException,
         status_names={
             code: name.lower()
-            for name, code in vars(status).items()
+            for name, code in vars(common.HttpStatus).items()
             if isinstance(code, int)
         },
+        discover=core.DiscoverService,
         websocket=websocket.Websocket,
         io_adapter=websocket.IoAdapter,
         events=import_module("nestipy.websocket.decorator"),
-        common=common,
-        keys=metadata,
-        app_keys=import_module("nestipy.core.constant"),
-        exception_key=import_module("nestipy.common.exception.meta").ExceptionKey,
+        metadata=metadata,
+        guards=Kind(
+            guards.GuardKey.Meta,
+            common.CanActivate,
+            tokens.APP_GUARD,
+            lambda http: http.get_global_guards(),
+        ),
+        pipes=Kind(
+            pipes.PipeKey.Meta,
+            common.PipeTransform,
+            tokens.APP_PIPE,
+            lambda http: http.get_global_pipes(),
+        ),
+        interceptors=Kind(
+            interceptors.InterceptorKey.Meta,
+            common.NestipyInterceptor,
+            tokens.APP_INTERCEPTOR,
+            lambda http: http.get_global_interceptors(),
+        ),
+        filters=Kind(
+            exceptions.ExceptionKey.MetaFilter,
+            common.ExceptionFilter,
+            tokens.APP_FILTER,
+            lambda http: http.get_global_filters(),
+        ),
+        caught=exceptions.ExceptionKey.MetaType,
         annotation=import_module(
             "nestipy.ioc.helper"
         ).ContainerHelper.get_type_from_annotation,
         server_marker=ioc.WebSocketServer.metadata.callback,
-        module_provider=ioc.ModuleProviderDict,
-        pipe_metadata=pipes.PipeArgumentMetadata,
+        no_marker=import_module("nestipy.ioc.dependency").Default.metadata.callback,
+        provider=ioc.ModuleProviderDict,
+        pipe_metadata=common.PipeArgumentMetadata,
     )

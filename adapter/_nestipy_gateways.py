@@ -1,130 +1,22 @@
-"""What a Nestipy gateway wants: its methods called, and a client it knows.
-
-Facts of Nestipy 0.10.1, kept apart from what knows nothing of Nestipy.  This is
-used once an application has imported it, and only then.
-"""
+"""What a Nestipy gateway wants: its methods called, by Nestipy's contracts."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
+import logging
+from collections.abc import Mapping
 from contextlib import suppress
-from importlib import import_module
-from typing import Any, ClassVar, Protocol, cast, final
+from typing import Any, final
 
-from ._asgi import Receive, Scope, Send
-from ._client import Client, Link
+from ._client import Client
 from ._dispatcher import Dispatcher
-from ._errors import ClientGone, EventError
+from ._errors import ClientGone, EventError, Told
+from ._nestipy_arguments import Arguments, explain
+from ._nestipy_client import GatewayClient
+from ._nestipy_enhancers import Enhancers
+from ._nestipy_facts import Container, ExecutionContext, HttpAdapter, nestipy
 
-# Nestipy is untyped where it matters here, and may not be there at all: these
-# say what is used of it.
-
-
-class HttpAdapter(Protocol):
-    """What serves HTTP in a Nestipy app, and knows the adapter."""
-
-    startup_hooks: list[object]
-
-    def get_instance(self) -> Callable[[Scope, Receive, Send], Awaitable[object]]:
-        """The web application: FastAPI's, say."""
-        ...
-
-    def get_io_adapter(self) -> object:
-        """What ``use_io_adapter`` was given."""
-        ...
-
-
-class Container(Protocol):
-    """Who makes and keeps the instances; there is one at a time."""
-
-    async def get(self, key: object, method: str = ...) -> Any:
-        """An instance, or what one of its methods returns."""
-        ...
-
-    async def preload_request_scoped_properties(self) -> None:
-        """Make the request-scoped instances that stand in attributes."""
-        ...
-
-
-class _Contexts(Protocol):
-    def set_execution_context(self, context: object) -> None:
-        """Set who handles what in this task."""
-        ...
-
-    def destroy(self) -> None:
-        """Forget the execution context and the request-scoped instances."""
-        ...
-
-
-# -- the client ------------------------------------------------------------
-
-
-class _Connection(Link, Protocol):
-    """The link of a client, in full."""
-
-    def client(self, namespace: str) -> Client:
-        """The client as handlers of *namespace* see it."""
-        ...
-
-
-class GatewayClient(Client):
-    """A client that is a ``nestipy.websocket.Websocket`` as well.
-
-    `client_class` makes the class that is both.  Where the two have the same
-    name, as with ``headers`` or ``session``, it is `Client` that answers; what
-    else a Nestipy request has, ``cookies`` or ``user``, works as there.
-    """
-
-    _websocket: ClassVar[Callable[..., object]]
-
-    def __init__(self, link: Link, namespace: str) -> None:
-        super().__init__(link, namespace)
-        # Websocket's own __init__ would assign what is read-only here.
-        like = self._websocket(namespace, link.sid, None, link.scope, None, None)
-        for name, value in vars(like).items():
-            if not hasattr(self, name):
-                vars(self)[name] = value
-
-    @property
-    def session(self) -> dict[str, Any]:
-        """See `Client.session`; what is assigned replaces its content."""
-        return self._link.session
-
-    @session.setter
-    def session(self, session: Mapping[str, Any]) -> None:
-        content = dict(session)
-        self._link.session.clear()
-        self._link.session.update(content)
-
-    async def send(self, message: object) -> None:
-        """Refuse: past the outbox there is neither order nor backpressure."""
-        raise RuntimeError(
-            "client.send is not available; use await client.emit(event, data), "
-            "or await client.disconnect(code, reason)"
-        )
-
-    async def receive(self) -> object:
-        """Refuse: what the client sends goes to the handlers."""
-        raise RuntimeError(
-            "client.receive is not available; a client's messages are given to "
-            "the methods that subscribe to them"
-        )
-
-    def seen_from(self, namespace: str) -> Client:
-        """The same client as handlers of *namespace* see it."""
-        # Every link is a connection; Client itself needs less of it.
-        return cast("_Connection", self._link).client(namespace)
-
-
-def client_class() -> type[Client]:
-    """The class of clients that gateways can take for Nestipy's own."""
-    websocket = import_module("nestipy.websocket").Websocket
-    made = type("GatewayClient", (GatewayClient, websocket), {"_websocket": websocket})
-    return cast("type[Client]", made)
-
-
-# -- a gateway's methods ---------------------------------------------------
+_log = logging.getLogger("greenroom.adapter")
 
 
 @final
@@ -134,6 +26,9 @@ class GatewayMethod:
     It does what the function does that Nestipy registers for the method, and
 
     - begins with a clean request context, whatever ran in this task before;
+    - asks the gateway's guards, sends the data through its pipes, calls the
+      method through its interceptors, and its exception filters for an answer;
+    - checks data against the model that the method says it wants;
     - fills request-scoped attributes of the gateway, not parameters alone;
     - returns what the method returned, for the ack, and lets its exception out,
       so that the client gets the adapter's answer to it;
@@ -141,82 +36,168 @@ class GatewayMethod:
       internal names: "connect" for ``@OnConnect()``, that of the message for
       ``@SubscribeMessage()``.  What ``@OnDisConnect()`` returns is dropped.
 
-    ``SuccessEvent`` and ``ErrorEvent`` rename as they do in Nestipy; the text of
-    an exception is left out unless it was meant for the client.
+    ``SuccessEvent`` and ``ErrorEvent`` rename as they do in Nestipy, and on the
+    method too; the text of an exception is left out unless it was meant for the
+    client.
+
+    Guards are not asked for ``@OnDisConnect()``, which cleans up; but it is not
+    called for a client whose greeting they have refused.
     """
 
     def __init__(
         self, found: Mapping[str, Any], namespace: str, *, debug: bool
     ) -> None:
-        decorators = import_module("nestipy.websocket.decorator")
-        common, core, ioc, metadata = (
-            import_module(f"nestipy.{name}")
-            for name in ("common", "core", "ioc", "metadata")
-        )
-        self._container: Callable[[], Container] = ioc.NestipyContainer.get_instance
-        self._contexts: _Contexts = ioc.RequestContextContainer.get_instance()
-        self._execution_context: Callable[..., object] = core.ExecutionContext
-        self._http_exception: type[Exception] = common.HttpException
+        nest = self._nest = nestipy()
         self.http: HttpAdapter = found["self"].adapter
         self._module: object = found["module_ref"]
-        self._gateway: object = found["gateway"]
-        self._name: str = found["method_name"]
-        self._method: object = getattr(self._gateway, self._name)
+        self.gateway: type = found["gateway"]
+        self.name: str = found["method_name"]
+        self._method: object = getattr(self.gateway, self.name)
         self._namespace = namespace
         self._debug = debug
         subscribed: str = found["event_name"]
-        self.takes_any = subscribed == decorators.WS_MESSAGE_SUBSCRIBE
-        # Nobody is left to be told what came of a disconnect.
-        self._emits = subscribed != decorators.EVENT_ON_DISCONNECT
-        self._success_event: str | None = metadata.Reflector.get_metadata(
-            self._gateway, decorators.SUCCESS_EVENT_KEY, None
-        )
-        self._error_event: str | None = metadata.Reflector.get_metadata(
-            self._gateway, decorators.ERROR_EVENT_KEY, None
+        self.takes_any = subscribed == nest.events.WS_MESSAGE_SUBSCRIBE
+        self._is_connect = subscribed == nest.events.EVENT_ON_CONNECT
+        self._is_disconnect = subscribed == nest.events.EVENT_ON_DISCONNECT
+        self._success_event = self._renamed(nest.events.SUCCESS_EVENT_KEY)
+        self._error_event = self._renamed(nest.events.ERROR_EVENT_KEY)
+        self._arguments = Arguments(nest, self.gateway, self.name)
+        self._enhancers = Enhancers(
+            nest, self.http, self._module, self.gateway, self._method
         )
 
+    def __repr__(self) -> str:
+        return f"<{self.gateway.__qualname__}.{self.name}>"
+
+    def _renamed(self, key: str) -> str | None:
+        of_class: str | None = self._nest.reflected(self.gateway, key, None)
+        renamed: str | None = self._nest.reflected(self._method, key, of_class)
+        return renamed
+
     async def __call__(self, event: str, client: Client, data: Any) -> Any:
-        """Call the method as Nestipy does, with what it wants to be given."""
+        """Handle one event, or the client's coming or going."""
         # Connects and disconnects come as the root sees them.
         if client.namespace != self._namespace and isinstance(client, GatewayClient):
             client = client.seen_from(self._namespace)
-        container = self._container()
-        self._contexts.destroy()
-        self._contexts.set_execution_context(
-            self._execution_context(
-                self.http,
-                self._module,
-                self._gateway,
-                self._method,
-                *(None, None, None, None),  # no request, response or GraphQL
-                self.http.get_io_adapter(),
-                client,
-                data,
-            )
+        if self._is_disconnect and self._was_refused(client):
+            return None
+        nest = self._nest
+        nest.contexts.destroy()
+        context = nest.execution_context(
+            self.http,
+            self._module,
+            self.gateway,
+            self._method,
+            client,  # as the request: what a guard wants of one, a handshake has
+            *(None, None, None),  # no response, no GraphQL
+            self.http.get_io_adapter(),
+            client,
+            data,
         )
+        nest.contexts.set_execution_context(context)
+        try:
+            return await self._handle(event, client, context)
+        finally:
+            nest.contexts.destroy()
+
+    async def _handle(
+        self, event: str, client: Client, context: ExecutionContext
+    ) -> Any:
+        container = self._nest.container()
         try:
             await container.preload_request_scoped_properties()
-            result = await container.get(self._gateway, self._name)
-            # Of a plain method behind which a coroutine hides: a decorator's.
-            if inspect.isawaitable(result):
-                result = await result
-            if result is not None and self._emits:
-                await client.emit(self._success_event or event, result)
-            return result
+            await self._ask_guards(client, context)
+            self._enhancers.set_pipes(context)
+            result = await self._enhancers.intercept(
+                context, lambda: self._call(container, context)
+            )
+            name = self._success_event or event
         except Exception as error:
-            if self._error_event is not None:
-                with suppress(ClientGone):
-                    await client.emit(self._error_event, self._words_of(error))
-            raise
-        finally:
-            self._contexts.destroy()
+            result = await self._caught(error, client, context)
+            name = self._error_event or self._success_event or event
+        # Nobody is left to be told what came of a disconnect.
+        if result is not None and not self._is_disconnect:
+            await client.emit(name, result)
+        return result
 
-    def _words_of(self, error: Exception) -> str:
-        if isinstance(error, EventError):
-            return error.message
-        if self._debug or isinstance(error, self._http_exception):
+    async def _ask_guards(self, client: Client, context: ExecutionContext) -> None:
+        if self._is_disconnect:
+            return
+        try:
+            await self._enhancers.check_guards(context)
+        except Exception:
+            if self._is_connect and isinstance(client, GatewayClient):
+                client.refused_by |= {self.gateway}
+            raise
+
+    def _was_refused(self, client: Client) -> bool:
+        return isinstance(client, GatewayClient) and self.gateway in client.refused_by
+
+    async def _call(self, container: Container, context: ExecutionContext) -> Any:
+        arguments = await self._arguments.resolve(
+            container, context, self.http.get_io_adapter()
+        )
+        instance = await container.get(self.gateway)
+        result = getattr(instance, self.name)(**arguments)
+        # Also of a plain method behind which a coroutine hides: a decorator's.
+        return await result if inspect.isawaitable(result) else result
+
+    # -- failing -----------------------------------------------------------
+
+    async def _caught(
+        self, error: Exception, client: Client, context: ExecutionContext
+    ) -> Any:
+        """The answer of an exception filter; if there is none, raise."""
+        try:
+            answer = await self._enhancers.catch(error, context)
+        except Exception as other:
+            # One of its own, or a failure of the filter; which of the two it is
+            # the log tells: only what is no failure has words for the client.
+            if isinstance(other, (EventError, self._nest.http_exception)):
+                error = other
+            else:
+                _log.exception("an exception filter of %r failed", self)
+            answer = None
+        if answer is not None:
+            return answer
+        told = self._in_words(error)
+        if told is not error:
+            told.__cause__ = error
+        if self._error_event is None or self._is_disconnect:
+            raise told
+        with suppress(ClientGone):
+            await client.emit(self._error_event, self._text_of(error))
+        raise Told(told)
+
+    def _in_words(self, error: Exception) -> Exception:
+        """*error*, as an `EventError` if the client may know it."""
+        status = getattr(error, "status_code", None)
+        if (
+            not isinstance(error, self._nest.http_exception)
+            or not isinstance(status, int)
+            or not 400 <= status < 500
+        ):
+            return error
+        code = self._nest.status_names.get(status, "refused")
+        cause = error.__cause__
+        if cause is None:
+            return EventError(code, getattr(error, "message", None) or code)
+        if hasattr(cause, "errors"):
+            return EventError("invalid_data", explain(cause))
+        details: Any = getattr(error, "details", None)
+        if isinstance(details, dict) and "pipe" in details:
+            text = f": {cause}" if self._debug else ""
+            return EventError(code, f"refused by {details['pipe']}{text}")
+        return EventError(code, getattr(error, "message", None) or code)
+
+    def _text_of(self, error: Exception) -> str:
+        """What Nestipy sends as the data of an ``ErrorEvent``, if it may."""
+        if self._debug:
             return str(error)
-        return "the handler failed"
+        told = self._in_words(error)
+        if not isinstance(told, EventError):
+            return "the handler failed"
+        return told.message if error.__cause__ or told is error else str(error)
 
 
 @final

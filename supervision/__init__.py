@@ -11,12 +11,23 @@ from ._errors import (
     SupervisorError,
     TooManyChildren,
 )
+from ._failure import Failure
 from ._family import ChildCounts
 from ._intensity import Backoff, Intensity
 from ._spec import BRUTAL_KILL, ChildSpec, Restart
 from ._strategy import AutoShutdown, Strategy
+from ._stream import ItemFailed, OnFailure, Stream
 from ._supervisor import Supervisor
 from ._system import ActorSystem
+from ._tasks import Task, TaskSupervisor
+from ._tree import NodeFlag, Ring, Tree, TreeNode, TreeOptions, WaitsFor
+from ._watch import (
+    FlagCleared,
+    FlagRaised,
+    LevelChanged,
+    SignalsUnavailable,
+    SystemEvent,
+)
 
 __all__ = [
     "BRUTAL_KILL",
@@ -32,11 +43,28 @@ __all__ = [
     "ChildSpec",
     "ChildStatus",
     "DynamicSupervisor",
+    "Failure",
+    "FlagCleared",
+    "FlagRaised",
     "Intensity",
+    "ItemFailed",
+    "LevelChanged",
+    "NodeFlag",
+    "OnFailure",
     "Restart",
+    "Ring",
+    "SignalsUnavailable",
     "Strategy",
+    "Stream",
     "SupervisionFailed",
     "Supervisor",
     "SupervisorError",
+    "SystemEvent",
+    "Task",
+    "TaskSupervisor",
     "TooManyChildren",
+    "Tree",
+    "TreeNode",
+    "TreeOptions",
+    "WaitsFor",
 ]

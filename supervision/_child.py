@@ -21,10 +21,14 @@ from ..actors import (
     ActorRef,
     Cell,
     ExitReason,
+    Killed,
     Runtime,
     Shutdown,
     State,
+    is_abnormal,
 )
+from ._failure import Failure, GivenUp, failure_of
+from ._intensity import Window
 from ._spec import BRUTAL_KILL, WORKER_SHUTDOWN, ChildSpec, Restart, without_start
 
 M = TypeVar("M")
@@ -74,8 +78,22 @@ class ChildInfo:
     reason: ExitReason | None
 
 
+def status_of(cell: Cell[Any] | None) -> ChildStatus:
+    """What a child is doing; it has no *cell* if only its spec is there."""
+    return _STATUSES[State.ENDED if cell is None else cell.state]
+
+
 class Keeper(Actor[M]):
     """A supervisor, as its children know it."""
+
+    _by_id: dict[str, Child]
+    # To be looked at: the latest failure below it, and who was given up.
+    failed_child: Failure | None = None
+    given_up: tuple[GivenUp, ...] = ()
+
+    def all_children(self) -> tuple[Child, ...]:
+        """All children, in the order of their start."""
+        return tuple(self._by_id.values())
 
     @abstractmethod
     def would_restart(self, child: Child, reason: ExitReason) -> bool:
@@ -104,15 +122,18 @@ class Child:
         "cell",
         "dismissed",
         "ending",
+        "failure",
         "failures",
         "family",
         "fresh",
         "keeps",
+        "kind",
         "last_reason",
         "ordered",
         "retry",
         "spec",
         "started_at",
+        "window",
     )
 
     def __init__(
@@ -126,6 +147,9 @@ class Child:
         self.last_reason: ExitReason | None = None
         # The present or last actor, if that is a supervisor.
         self.family: Keeper[Any] | None = None
+        # The name of its actor's class, and how it last failed.
+        self.kind: str = ""
+        self.failure: Failure | None = None
         # The cell that somebody has ordered to start; as long as it has not run,
         # its failure is their news and no incident.
         self.ordered: Cell[Any] | None = None
@@ -144,6 +168,9 @@ class Child:
         # Failures in a row, for the backoff, and when the last start was.
         self.failures: int = 0
         self.started_at: float = -math.inf
+        # Its own restarts, if they are counted by themselves.
+        own = spec.intensity
+        self.window: Window | None = None if own is None else Window(own)
 
     # -- looking -----------------------------------------------------------
 
@@ -163,7 +190,7 @@ class Child:
         return ChildInfo(
             id=self.spec.id,
             ref=self.ref,
-            status=_STATUSES[State.ENDED if cell is None else cell.state],
+            status=status_of(cell),
             incarnation=0 if cell is None else cell.incarnation,
             is_supervisor=self.family is not None,
             reason=self.last_reason if cell is None else cell.reason,
@@ -180,6 +207,10 @@ class Child:
     def child_exited(self, cell: Cell[Any], reason: ExitReason) -> None:
         """See `Parent`."""
         self._disarm()
+        brutal = self.ending and self.spec.shutdown == BRUTAL_KILL
+        if is_abnormal(reason) and not (brutal and isinstance(reason, Killed)):
+            self.failure = failure_of(cell.path, reason, cell.runtime.now())
+            self._keeper.failed_child = self.failure
         self._keeper.exited(self, cell, reason)
 
     # -- starting ----------------------------------------------------------
@@ -220,6 +251,7 @@ class Child:
             self.spec = without_start(self.spec)
         actor = make()
         self.family = actor if isinstance(actor, Keeper) else None
+        self.kind = type(actor).__name__
         return actor
 
     def start_later(self, runtime: Runtime, delay: float) -> None:
@@ -299,6 +331,8 @@ class Child:
         # Its task goes on and uses the cell: another start needs a new one.
         self.keeps = False
         assert self.cell is not None
+        lost = GivenUp(self.cell, self.kind, self.cell.runtime.now())
+        self._keeper.given_up = (*self._keeper.given_up[-15:], lost)
         self.cell.abandon()
 
     def _arm(self, seconds: float, ring: Callable[[], None]) -> None:

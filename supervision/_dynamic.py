@@ -12,6 +12,7 @@ from ._child import end_children
 from ._errors import ChildNotFound
 from ._family import Family
 from ._intensity import Backoff, Intensity
+from ._news import FamilyNews
 from ._spec import ChildSpec
 from ._strategy import AutoShutdown
 
@@ -19,7 +20,7 @@ M = TypeVar("M")
 
 
 @final
-class DynamicSupervisor(Family):
+class DynamicSupervisor(Family[FamilyNews]):
     """Starts children when told to; restarts each for itself; stops all at once.
 
     The object is the actor and what its orders are given to; they work while it

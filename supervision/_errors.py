@@ -59,6 +59,21 @@ class ChildDeclined(SupervisorError):
         self.path = path
 
 
+class NoPartition(SupervisorError):
+    """There is no actor for this key.
+
+    Attributes:
+        path: The supervisor.
+        number: The partition, which has ended for good; None if there are none.
+    """
+
+    def __init__(self, path: str, number: int | None) -> None:
+        which = "no partitions" if number is None else f"no partition {number} any more"
+        super().__init__(f"{path} has {which}")
+        self.path = path
+        self.number = number
+
+
 class SupervisionFailed(SupervisorError):
     """The root of a system gave up, and the system has ended.
 

@@ -11,8 +11,9 @@ from __future__ import annotations
 import logging
 import random
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias, final
+from typing import Any, TypeVar, final
 
 from anyio.lowlevel import checkpoint
 
@@ -26,6 +27,7 @@ from ..actors import (
     Killed,
     Shutdown,
     StartError,
+    StartFailed,
     error_of,
     is_abnormal,
 )
@@ -33,35 +35,15 @@ from ._check import check_is
 from ._child import Child, ChildInfo, Keeper, Retry
 from ._errors import ChildDeclined, ChildExists, SupervisorError, TooManyChildren
 from ._intensity import Backoff, Intensity, Window
+from ._news import FAMILY_NEWS, Escalated, Failed, FamilyNews, Finished
 from ._spec import BRUTAL_KILL, ChildSpec, Restart
-from ._strategy import AutoShutdown, restarts
+from ._strategy import AutoShutdown, escalates_on, restarts, restarts_on
+
+M = TypeVar("M")
 
 _log = logging.getLogger("greenroom.supervision")
 
 STARTS_PER_TURN = 64
-
-
-@final
-@dataclass(frozen=True, slots=True, eq=False)
-class Failed:
-    """System message: a child has exited and is to be started again."""
-
-    child: Child
-    # A child may have got a new cell by the time this is read, and a cell a new
-    # incarnation: then it is old news.
-    cell: Cell[Any]
-    incarnation: int
-    reason: ExitReason
-    at: float
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """System message: the significant children have ended."""
-
-
-FamilyMessage: TypeAlias = Failed | Retry | Finished
 
 
 @final
@@ -75,8 +57,8 @@ class ChildCounts:
     workers: int
 
 
-class Family(Keeper[FamilyMessage]):
-    """Base of `Supervisor` and `DynamicSupervisor`; not for use by itself."""
+class Family(Keeper[M]):
+    """Base of all supervisors; not for use by itself."""
 
     # Whether the spec of a child that has ended stays.
     _keeps_specs = True
@@ -148,9 +130,12 @@ class Family(Keeper[FamilyMessage]):
 
     def _require_open(self) -> None:
         if not self._open:
-            # Without a context it was never started.
-            path = self.context.path if hasattr(self, "context") else "supervisor"
-            raise ActorNotAlive(path, "it takes orders only while it runs")
+            raise ActorNotAlive(self._path, "it takes orders only while it runs")
+
+    @property
+    def _path(self) -> str:
+        # Without a context it was never started.
+        return self.context.path if hasattr(self, "context") else "supervisor"
 
     def _add(self, spec: ChildSpec[Any]) -> Child:
         """A new child, to be started."""
@@ -207,6 +192,8 @@ class Family(Keeper[FamilyMessage]):
         return (
             self._open
             and restarts(child.spec.restart, reason)
+            and not escalates_on(child.spec.escalate_on, reason)
+            and restarts_on(child.spec.restart_on, reason)
             # One that declines is not needed: no failure, whatever its type.
             and not isinstance(reason, Declined)
             # The system ends, and the one who ended it must not come back.
@@ -223,7 +210,7 @@ class Family(Keeper[FamilyMessage]):
             return
         ordered = child.ending and child.spec.shutdown == BRUTAL_KILL
         if is_abnormal(reason) and not (ordered and isinstance(reason, Killed)):
-            self._report(cell.path, reason)
+            self._report(cell, reason)
         if child.ending:
             child.drop()
         elif self.would_restart(child, reason):
@@ -231,9 +218,12 @@ class Family(Keeper[FamilyMessage]):
             failed = Failed(child, cell, cell.incarnation, reason, now)
             self.context.mailbox.put_system(failed)
         else:
+            escalates = self._open and escalates_on(child.spec.escalate_on, reason)
             child.end(reason)
-            if self._significant_are_gone(child):
-                # Not at once: it may still be starting its other children.
+            # Not at once: it may still be starting its other children.
+            if escalates:
+                self.context.mailbox.put_system(Escalated(cell.path, reason))
+            elif self._significant_are_gone(child):
                 self.context.mailbox.put_system(Finished())
 
     def ended(self, child: Child) -> None:
@@ -250,10 +240,12 @@ class Family(Keeper[FamilyMessage]):
         if self._by_id.get(child.spec.id) is child:
             del self._by_id[child.spec.id]
 
-    def _report(self, path: str, reason: ExitReason) -> None:
+    def _report(self, cell: Cell[Any], reason: ExitReason) -> None:
         # Each error is shown once, by the supervisor next to it.
         error = None if isinstance(reason, GaveUp) else error_of(reason)
-        _log.error("%s failed: %s", path, reason, exc_info=error)
+        report = cell.report or f"{cell.path} failed: {reason}"
+        extra = {"crash": cell.report}
+        _log.error("%s", report, exc_info=error, extra=extra)
 
     def _significant_are_gone(self, ended: Child) -> bool:
         if not ended.spec.significant:
@@ -265,42 +257,84 @@ class Family(Keeper[FamilyMessage]):
 
     # -- restarting --------------------------------------------------------
 
-    async def receive(self, message: FamilyMessage) -> None:
+    def receive(self, message: M | FamilyNews) -> object:
         """See to a child that has failed, or whose backoff is over."""
+        if not isinstance(message, FAMILY_NEWS):
+            _log.warning("%s takes no messages", self.context.path)
+            return None
+        return self._tend(message)
+
+    async def _tend(self, message: FamilyNews) -> None:
         match message:
             case _ if not self._open:
                 pass  # it gave up over a message before this one
-            case Failed(child, cell, incarnation):
-                # Else it was ended, or started again, by somebody's order.
-                current = child.cell is cell and cell.incarnation == incarnation
-                if current and not child.ending:
-                    await self._failed(message)
+            case Failed():
+                if not message.is_current:
+                    pass
+                elif self._allows(message):
+                    await self._restart(message.child, self._delay(message))
+                else:
+                    self._give_up(message.cell.path, message.reason)
             case Retry(child=child):
                 if child.retry is message:
                     child.retry = None
                     await self._restart(child, 0.0)
             case Finished():
-                self.context.stop(Shutdown("auto_shutdown"))
-            case _:
-                _log.warning("%s takes no messages", self.context.path)
+                self._finish()
+            case Escalated(path, reason):
+                self._give_up(path, reason)
 
-    async def _failed(self, failed: Failed) -> None:
-        child, reason = failed.child, failed.reason
-        if self._window.allows(failed.at):
-            await self._restart(child, self._delay(child, failed.at))
-            return
+    def settle(self) -> None:
+        """Give up at once, if it would over what it has not come to yet.
+
+        For who is about to stop it: a stop must not hide a failure before it.
+        """
+        # Who goes down with one that is allowed to fail has not failed itself.
+        bystanders: list[Child] = []
+        for news in tuple(self.context.mailbox.system or ()):
+            if not self._open:
+                break
+            if isinstance(news, Escalated):
+                self._give_up(news.path, news.reason)
+            elif (
+                isinstance(news, Failed)
+                and news.is_current
+                and news.child not in bystanders
+            ):
+                if self._allows(news):
+                    bystanders += self._group(news.child)
+                else:
+                    self._give_up(news.cell.path, news.reason)
+
+    def _allows(self, failed: Failed) -> bool:
+        window = failed.child.window or self._window
+        return window.allows(failed.at)
+
+    def _give_up(self, path: str, reason: ExitReason) -> None:
         self._open = False
-        # The path is that of the failure with which it began.
-        path = reason.child if isinstance(reason, GaveUp) else failed.cell.path
+        if isinstance(reason, GaveUp):
+            # The path is that of the failure with which it began.
+            path = reason.child
         self.context.stop(GaveUp(path, error_of(reason)))
 
-    def _delay(self, child: Child, now: float) -> float:
-        if self._backoff is None:
+    def _finish(self) -> None:
+        self.context.stop(Shutdown("auto_shutdown"))
+
+    def _delay(self, failed: Failed) -> float:
+        child, backoff = failed.child, self._backoff
+        if backoff is None:
             return 0.0
-        if now - child.started_at >= self._backoff.stable_seconds:
+        lasted = failed.at - child.started_at
+        # A start that fails after a long time has not lasted.
+        ran = not isinstance(failed.reason, StartFailed)
+        if ran and lasted >= backoff.stable_seconds:
             child.failures = 0
         child.failures += 1
-        return self._backoff.delay(child.failures, self._rng)
+        return backoff.delay(child.failures, self._rng)
+
+    def _group(self, child: Child) -> Sequence[Child]:
+        """Who is started again with *child*, in the order of their start."""
+        return [child]
 
     async def _restart(self, child: Child, delay: float) -> None:
         """Start *child* again, and whoever shares its fate, after *delay*."""

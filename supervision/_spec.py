@@ -12,6 +12,7 @@ from typing import Any, Final, Generic, Literal, TypeVar, cast, final
 
 from ..actors import Actor, MailboxOptions
 from ._check import check, check_count, check_is, is_seconds
+from ._intensity import Intensity
 
 M = TypeVar("M")
 
@@ -53,6 +54,13 @@ class ChildSpec(Generic[M]):
         redeliver: How often a message over which the actor crashed is handled
             again, before all others, by the next incarnation; then it is a dead
             letter.  An ask keeps its deadline meanwhile.
+        intensity: How many restarts it is allowed, counted by itself; by default
+            its failures count with those of its siblings.
+        restart_on: The exceptions that a restart is for; after any other it has
+            ended for good.  A kill is no exception.  Of a group every leaf must
+            be one, as ``except*`` must leave nothing over.
+        escalate_on: The exceptions over which its supervisor gives up at once,
+            for the one above to decide; one leaf of a group is enough.
     """
 
     id: str
@@ -64,6 +72,9 @@ class ChildSpec(Generic[M]):
     mailbox: MailboxOptions = field(default=MailboxOptions(), kw_only=True)
     on_restart: Literal["keep", "drop"] = field(default="keep", kw_only=True)
     redeliver: int = field(default=0, kw_only=True)
+    intensity: Intensity | None = field(default=None, kw_only=True)
+    restart_on: tuple[type[Exception], ...] = field(default=(Exception,), kw_only=True)
+    escalate_on: tuple[type[Exception], ...] = field(default=(), kw_only=True)
 
     def __post_init__(self) -> None:
         check_is("id", self.id, str)
@@ -93,6 +104,20 @@ class ChildSpec(Generic[M]):
         good = self.on_restart in ("keep", "drop")
         check(good, "on_restart", "'keep' or 'drop'", self.on_restart)
         check_count("redeliver", self.redeliver)
+        check_is("intensity", self.intensity, Intensity | None)
+        for name in ("restart_on", "escalate_on"):
+            kinds = getattr(self, name)
+            check(_are_exceptions(kinds), name, "a tuple of Exception types", kinds)
+
+
+def _are_exceptions(kinds: object) -> bool:
+    # What is no Exception ends the system; a group is judged by its leaves.
+    return isinstance(kinds, tuple) and all(
+        isinstance(kind, type)
+        and issubclass(kind, Exception)
+        and not issubclass(kind, BaseExceptionGroup)
+        for kind in cast("tuple[object, ...]", kinds)
+    )
 
 
 def _released() -> Actor[Any]:

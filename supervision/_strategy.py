@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import TypeGuard, TypeVar
 
-from ..actors import ExitReason, is_abnormal
+from ..actors import ExitReason, error_of, is_abnormal
 from ._spec import Restart
 
 T = TypeVar("T")
@@ -49,6 +49,28 @@ def restarts(restart: Restart, reason: ExitReason) -> bool:
     if restart is Restart.TRANSIENT:
         return is_abnormal(reason)
     return restart is Restart.PERMANENT
+
+
+def restarts_on(kinds: tuple[type[Exception], ...], reason: ExitReason) -> bool:
+    """Whether *kinds* stand for all that is behind *reason*."""
+    error = error_of(reason)
+    if _is_group(error):
+        return error.split(kinds)[1] is None
+    return error is None or isinstance(error, kinds)
+
+
+def escalates_on(kinds: tuple[type[Exception], ...], reason: ExitReason) -> bool:
+    """Whether *kinds* stand for any of what is behind *reason*."""
+    error = error_of(reason)
+    if _is_group(error):
+        return error.split(kinds)[0] is not None
+    return isinstance(error, kinds)
+
+
+def _is_group(
+    error: BaseException | None,
+) -> TypeGuard[BaseExceptionGroup[BaseException]]:
+    return isinstance(error, BaseExceptionGroup)
 
 
 def affected(strategy: Strategy, children: Sequence[T], failed: T) -> Sequence[T]:

@@ -6,14 +6,13 @@ import random
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar, final
 
-import anyio
-
-from ..actors import ActorRef, StartError
-from ._check import check, check_is
-from ._child import Child, end_children
-from ._errors import ChildDeclined, ChildNotFound, ChildRunning
-from ._family import Family
+from ..actors import ActorRef
+from ._check import check_is
+from ._child import Child
+from ._errors import ChildNotFound, ChildRunning
+from ._fixed import Fixed
 from ._intensity import Backoff, Intensity
+from ._news import FamilyNews
 from ._spec import ChildSpec, Restart
 from ._strategy import AutoShutdown, Strategy, affected
 
@@ -21,7 +20,7 @@ M = TypeVar("M")
 
 
 @final
-class Supervisor(Family):
+class Supervisor(Fixed[FamilyNews]):
     """Starts its children in order, restarts those that fail, stops all in reverse.
 
     The object is the actor and what its orders are given to; they work while it
@@ -39,6 +38,9 @@ class Supervisor(Family):
             restart is one; each attempt to start that fails is one.
         backoff: How long a child that fails in a row waits; None for not at all.
         auto_shutdown: Whether the end of significant children ends it.
+        parallel: Whether its children are stopped all at once, each within its
+            own deadline, and not one after the other.  For some of the children
+            of a supervisor, put those under one of their own.
         rng: Where the jitter of the backoff comes from.
     """
 
@@ -50,20 +52,19 @@ class Supervisor(Family):
         intensity: Intensity = Intensity(),  # noqa: B008 - frozen
         backoff: Backoff | None = Backoff(),  # noqa: B008 - frozen
         auto_shutdown: AutoShutdown = AutoShutdown.NEVER,
+        parallel: bool = False,
         rng: random.Random | None = None,
     ) -> None:
         super().__init__(
-            intensity=intensity, backoff=backoff, auto_shutdown=auto_shutdown, rng=rng
+            children,
+            parallel=parallel,
+            intensity=intensity,
+            backoff=backoff,
+            auto_shutdown=auto_shutdown,
+            rng=rng,
         )
         check_is("strategy", strategy, Strategy)
         self._strategy = strategy
-        self._specs = tuple(children)
-        ids: set[str] = set()
-        for spec in self._specs:
-            check_is("a child", spec, ChildSpec)
-            check(spec.id not in ids, "children", "of unique ids", spec.id)
-            ids.add(spec.id)
-            self._check_significant(spec)
 
     # -- orders ------------------------------------------------------------
 
@@ -119,9 +120,7 @@ class Supervisor(Family):
         child = self._get(id)
         if child.cell is not None:
             raise ChildRunning(id)
-        child.fresh = False
-        child.failures = 0
-        return await self._start(child)
+        return await self._start_again(child)
 
     def delete_child(self, id: str) -> None:
         """Forget the spec of a child that was stopped.
@@ -159,36 +158,6 @@ class Supervisor(Family):
 
     # -- the actor ---------------------------------------------------------
 
-    async def started(self) -> None:
-        """Start the children in order; if one fails, stop those before it."""
-        self._begin()
-        self._by_id = {spec.id: Child(spec, self) for spec in self._specs}
-        try:
-            for child in tuple(self._by_id.values()):
-                await self._start_first(child)
-        except BaseException:
-            # Also when that is a cancellation: they end in order or not at all.
-            with anyio.CancelScope(shield=True):
-                await self._end_family()
-            raise
-
-    async def _start_first(self, child: Child) -> None:
-        if not self._may_start(child):
-            return
-        try:
-            await self._start(child)
-        except ChildDeclined:
-            pass
-        except StartError:
-            # If it was stopped by order, that is no failure.
-            if not child.dismissed:
-                raise
-
-    def _may_start(self, child: Child) -> bool:
-        """Whether nobody has started, stopped or deleted *child* meanwhile."""
-        there = self._by_id.get(child.spec.id) is child
-        return there and not child.live and not child.dismissed
-
     def _group(self, child: Child) -> Sequence[Child]:
         return affected(self._strategy, tuple(self._by_id.values()), child)
 
@@ -202,8 +171,7 @@ class Supervisor(Family):
         # part of this one incident.
         for other in others:
             other.mark(keep=other.spec.restart is not Restart.TEMPORARY)
-        for other in reversed(others):
-            await end_children([other], keep=True)
+        await self._end(others, keep=True)
         # If it was stopped by order meanwhile there is nothing to wait for.
         if delay > 0 and child.cell is not None:
             await super()._restart(child, delay)
@@ -219,7 +187,3 @@ class Supervisor(Family):
                 # It will be tried again, and its group with it: its exit has
                 # said so.  The rest stays down until then.
                 return
-
-    async def _end_all(self) -> None:
-        for child in reversed(tuple(self._by_id.values())):
-            await end_children([child])

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import logging
+import math
 import random
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from types import TracebackType
 from typing import Any, Literal, TypeVar, cast, final
 
@@ -13,6 +16,7 @@ import anyio
 
 from ..actors import (
     Actor,
+    ActorNotAlive,
     ActorRef,
     Cell,
     DeadLetters,
@@ -27,15 +31,27 @@ from ..actors import (
     is_abnormal,
     run_actors,
 )
-from ._check import check, is_seconds
+from ._check import check, check_is, is_seconds
 from ._child import Alarm, ChildInfo
 from ._errors import SupervisionFailed
 from ._intensity import Backoff, Intensity
+from ._look import Look
 from ._spec import ChildSpec, Restart
 from ._strategy import Strategy
 from ._supervisor import Supervisor
+from ._tree import Tree, TreeOptions
+from ._watch import (
+    SystemEvent,
+    listen_to_flags,
+    listen_to_levels,
+    print_to_stderr,
+    show_on_signal,
+)
+from ._watchdog import Watchdog
 
 M = TypeVar("M")
+
+_log = logging.getLogger("greenroom.supervision")
 
 
 @final
@@ -81,6 +97,9 @@ class ActorSystem:
         )
         self._numbers = itertools.count(1)
         self._runtime: Runtime | None = None
+        # Of the root, and when it was started.
+        self._cell: Cell[Any] | None = None
+        self._began = 0.0
         # Around the body of the block.
         self._body: anyio.CancelScope | None = None
         self._failure: BaseException | None = None
@@ -109,6 +128,7 @@ class ActorSystem:
             self._runtime = runtime
             runtime.on_fatal = self.stop
             cell = Cell(runtime, "/", self._make_root, self, mailbox=MailboxOptions())
+            self._cell, self._began = cell, runtime.now()
             cell.start()
             try:
                 await cell.wait_started()
@@ -119,6 +139,8 @@ class ActorSystem:
 
     async def _stop(self, cell: Cell[Any]) -> None:
         """Stop the tree, whoever cancels whom meanwhile."""
+        # The root may have failed and not have come to see it.
+        self._root.settle()
         cell.request_stop(Shutdown(), final=True)
         curfew = Alarm(cell.runtime.now() + self._shutdown_timeout, self._root.killed)
         cell.runtime.deadlines.add(curfew)
@@ -130,6 +152,12 @@ class ActorSystem:
                 except anyio.get_cancelled_exc_class() as cancelled:
                     # Only a native Task.cancel() gets past the shield.
                     native = cancelled
+                except KeyboardInterrupt as interrupt:
+                    # Trio gives it to whoever waits in the main task.  Only who
+                    # interrupts the end as well cannot wait for it.
+                    if cell.runtime.fatal_error is not None:
+                        raise
+                    cell.runtime.fatal(interrupt)
         curfew.done = True
         # It comes first: what else was raised, was raised over it.
         if self._failure is not None:
@@ -215,6 +243,120 @@ class ActorSystem:
     def children(self) -> tuple[ChildInfo, ...]:
         """The children of the root, in the order of their start."""
         return self._root.children()
+
+    # -- looking -----------------------------------------------------------
+
+    def tree(self, options: TreeOptions = TreeOptions()) -> Tree:  # noqa: B008 - frozen
+        """All actors, what each is doing, and what is the matter with it.
+
+        Answers at once, also while actors are busy, start or stop: nobody is
+        asked.  Called in the event loop, also after the block has ended.
+        """
+        return self._look(options, in_loop=True)
+
+    def _look(self, options: TreeOptions, *, in_loop: bool) -> Tree:
+        look = Look(self.runtime, options, in_loop=in_loop)
+        assert self._cell is not None
+        return look.tree(self._cell, self._root, self._began)
+
+    def listen(
+        self,
+        listener: Callable[[SystemEvent], object],
+        *,
+        every: float | None = None,
+        options: TreeOptions = TreeOptions(),  # noqa: B008 - frozen
+    ) -> Callable[[], None]:
+        """Call *listener*, in place, with what happens from now on.
+
+        It must not wait.  An exception it raises is logged.
+
+        Args:
+            listener: Told of `LevelChanged` by whoever passes the watermark; with
+                *every* also of `FlagRaised` and `FlagCleared`.
+            every: Seconds between two looks at the tree; None for none.
+            options: From when on an actor is flagged.
+
+        Returns:
+            A function that ends this; calling it again does nothing.
+        """
+        good = every is None or (is_seconds(every) and every > 0)
+        check(good, "every", "seconds above 0 or None", every)
+        check_is("options", options, TreeOptions)
+        forget_levels = listen_to_levels(self._open_runtime(), listener)
+        if every is None:
+            return forget_levels
+        look = partial(self.tree, options)
+        forget_flags = listen_to_flags(self.runtime, look, every, listener)
+
+        def forget() -> None:
+            forget_levels()
+            forget_flags()
+
+        return forget
+
+    def show_on_signal(
+        self,
+        signum: int,
+        *,
+        to: Callable[[str], object] | None = None,
+        options: TreeOptions = TreeOptions(),  # noqa: B008 - frozen
+    ) -> Callable[[], None]:
+        """Write the tree down whenever the signal comes, as long as actors run.
+
+        Also while they stop.  It takes the event loop: one that does not turn
+        answers no signal, see `watch_loop`.
+
+        Args:
+            signum: For example ``signal.SIGUSR1``.
+            to: Takes the text, for example ``logger.warning``; by default it is
+                printed to stderr.
+            options: From when on an actor is flagged.
+
+        Returns:
+            A function that ends this; calling it again does nothing.
+
+        Raises:
+            SignalsUnavailable: That signal cannot be received here.
+        """
+        check_is("options", options, TreeOptions)
+        show = to or print_to_stderr
+        return show_on_signal(
+            self._open_runtime(), signum, lambda: show(str(self.tree(options)))
+        )
+
+    def watch_loop(
+        self,
+        seconds: float = 5.0,
+        *,
+        to: Callable[[str], object] | None = None,
+        options: TreeOptions = TreeOptions(),  # noqa: B008 - frozen
+    ) -> Callable[[], None]:
+        """Say when the event loop stands still, from a thread, until the system ends.
+
+        That is when an actor computes or blocks instead of awaiting, and keeps all
+        others from getting a turn.  Said are the actor, its stack and the tree; and
+        that it is over, when it is.
+
+        Args:
+            seconds: For how long it may stand still; it is woken as often.  Seen
+                after once to twice as long.
+            to: Takes the text, in that thread; by default it is logged as an error.
+            options: From when on an actor is flagged.
+
+        Returns:
+            A function that ends this; calling it again does nothing.
+        """
+        good = is_seconds(seconds) and 0 < seconds < math.inf
+        check(good, "seconds", "finite seconds above 0", seconds)
+        check_is("options", options, TreeOptions)
+        look = partial(self._look, options, in_loop=False)
+        say = to or partial(_log.error, "%s")
+        return Watchdog(self._open_runtime(), seconds, look, say).start()
+
+    def _open_runtime(self) -> Runtime:
+        if self.runtime.closing:
+            raise ActorNotAlive("/", "the system has ended")
+        return self.runtime
 
     def stop(self) -> None:
         """End the block, in order, from anywhere inside it."""

@@ -56,12 +56,16 @@ def _suspend() -> Generator[None, None, None]:
     yield
 
 
+async def _yield() -> None:
+    await _suspend()
+
+
 class Hand:
     """A parker without an event loop: the test moves the tasks, see `Steps`."""
 
     def __init__(self) -> None:
         self.parker = Parker(
-            "hand", HandCancelled, self._park, self._unpark, self._absorb
+            "hand", HandCancelled, self._park, self._unpark, _yield, self._absorb
         )
         self.woken: list[Parkable] = []
 

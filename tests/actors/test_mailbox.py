@@ -19,9 +19,9 @@ from hypothesis.stateful import (
 
 from greenroom import Down, MailboxOptions, MailboxStatistics, Overflow
 from greenroom.actors import NOTHING, Mailbox
+from greenroom.actors._line import Sender
 from greenroom.actors._mailbox import Envelope
 from greenroom.actors._parking import running_parker
-from greenroom.actors._line import Sender
 from greenroom.testing._clock import wait_idle
 
 from .kit import Hand, Owner, Steps, balanced

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 
 import anyio
 import pytest
@@ -186,9 +187,7 @@ async def test_a_gate_wakes_all_in_the_order_in_which_they_came(
         woken.append(slot)
         parker.unpark(slot)  # type: ignore[arg-type]  # a sleeper of the gate
 
-    watched = Parker(
-        parker.backend, parker.cancelled, parker.park, unpark, parker.absorb
-    )
+    watched = dataclasses.replace(parker, unpark=unpark)
     gate, passed = Gate(watched), list[int]()
 
     async def wait(number: int) -> None:

@@ -24,10 +24,15 @@ _core = import_module("nestipy.core")
 _ioc = import_module("nestipy.ioc")
 _websocket = import_module("nestipy.websocket")
 
+Catch: Marks = _common.Catch
 Controller: Marks = _common.Controller
 Get: Marks = _common.Get
 Injectable: Marks = _common.Injectable
 Module: Marks = _common.Module
+UseFilters: Marks = _common.UseFilters
+UseGuards: Marks = _common.UseGuards
+UseInterceptors: Marks = _common.UseInterceptors
+UsePipes: Marks = _common.UsePipes
 ErrorEvent: Marks = _websocket.ErrorEvent
 Gateway: Marks = _websocket.Gateway
 OnConnect: Marks = _websocket.OnConnect
@@ -51,6 +56,22 @@ class App(Protocol):
 
     def use_io_adapter(self, io_adapter: object) -> None:
         """Have *io_adapter* take what is not HTTP."""
+        ...
+
+    def use_global_guards(self, *guards: type) -> None:
+        """Ask *guards* before everything."""
+        ...
+
+    def use_global_pipes(self, *pipes: type) -> None:
+        """Send all data through *pipes*."""
+        ...
+
+    def use_global_interceptors(self, *interceptors: type) -> None:
+        """Call everything through *interceptors*."""
+        ...
+
+    def use_global_filters(self, *filters: type) -> None:
+        """Have *filters* answer for what is raised."""
         ...
 
     def on_startup(self, callback: Callable[[], object]) -> object:

@@ -92,10 +92,13 @@ def test_success_and_error_events_rename(
     with serve(app) as http, http.websocket_connect("/ws") as client:
         client.send_json({**frame("add", 1, "/chat"), "id": 1})
         assert receive(client, 2) == [frame("done", 2, "/chat"), {"ack": 1, "data": 2}]
+        # Told once: by the error of the ack too only if there is one.
         client.send_json(frame("add", "one", "/chat"))
+        assert client.receive_json() == frame("failed", "the handler failed", "/chat")
+        client.send_json({**frame("add", "one", "/chat"), "id": 3})
         assert receive(client, 2) == [
             frame("failed", "the handler failed", "/chat"),
-            internal_error(),
+            {"ack": 3, "error": internal_error()["error"]},
         ]
         assert "can only concatenate str" in caplog.text
         client.send_json({**frame("refuse", None, "/chat"), "id": 2})
@@ -117,10 +120,10 @@ def test_with_debug_the_error_event_has_the_text(serve: Serve) -> None:
 
     app = nestipy_app(ActorAdapter(debug=True), Root)
     with serve(app) as http, http.websocket_connect("/ws") as client:
-        client.send_json(frame("fail"))
+        client.send_json({**frame("fail"), "id": 1})
         assert receive(client, 2) == [
             frame("failed", "no such line"),
-            internal_error("LookupError: no such line"),
+            {"ack": 1, "error": internal_error("LookupError: no such line")["error"]},
         ]
 
 

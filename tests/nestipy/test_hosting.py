@@ -11,7 +11,7 @@ from nestipy.ioc import Inject, SocketData, WebSocketClient
 from nestipy.websocket import IoAdapter
 
 from greenroom import Actor, ActorAdapter, Client, ExitReason, NotRunning
-from greenroom.adapter._nestipy import BackgroundJobs
+from greenroom.adapter._nestipy_cures import BackgroundJobs
 from greenroom.testing import connect
 
 from ..adapter.asgi import Lifespan
@@ -286,8 +286,7 @@ def test_background_tasks_run(serve: Serve) -> None:
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("anyio_backend", ["trio"])
-async def test_on_trio_background_tasks_that_are_left_do_not_hold_the_end(
+async def test_background_tasks_that_are_left_do_not_hold_the_end(
     anyio_backend: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(BackgroundJobs, "stop_grace", 0.0)

@@ -14,20 +14,45 @@ more happens now".
 from ..adapter import Event, EventError, TransportClosed
 from ._client import Answer, MemoryClient, connect, connect_raw, websocket_scope
 from ._clock import VirtualEventLoop, virtual_backend, wait_idle
+from ._errors import (
+    InvariantBroken,
+    NotSimulated,
+    SimulatedCrash,
+    SimulationError,
+    TrioChanged,
+    WorldStuck,
+)
+from ._faults import Faults
 from ._memory import MemoryPeer, MemoryTransport, Refused
+from ._schedule import Schedule, schedules
+from ._simulate import Exploration, explore, simulate
+from ._world import World
 
 __all__ = [
     "Answer",
     "Event",
     "EventError",
+    "Exploration",
+    "Faults",
+    "InvariantBroken",
     "MemoryClient",
     "MemoryPeer",
     "MemoryTransport",
+    "NotSimulated",
     "Refused",
+    "Schedule",
+    "SimulatedCrash",
+    "SimulationError",
     "TransportClosed",
+    "TrioChanged",
     "VirtualEventLoop",
+    "World",
+    "WorldStuck",
     "connect",
     "connect_raw",
+    "explore",
+    "schedules",
+    "simulate",
     "virtual_backend",
     "wait_idle",
     "websocket_scope",

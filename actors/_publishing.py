@@ -1,0 +1,128 @@
+"""Publishing: one message to many mailboxes, without waiting for any of them.
+
+What a full mailbox does is that mailbox's policy.  The law: what is published
+first arrives first, everywhere; so the next publication waits while this one
+gives its receivers the time to catch up, which is bounded whatever they do.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Collection, Iterable
+from typing import Any, TypeAlias
+
+from anyio.lowlevel import checkpoint
+
+from ._dead_letters import DeadLetter, DeadLetters, Undelivered
+from ._directory import Members
+from ._mailbox import Mailbox
+from ._ref import ActorRef
+
+Receiver: TypeAlias = tuple[ActorRef[Any], Mailbox[Any]]
+
+_log = logging.getLogger("greenroom.actors")
+
+# How many passes of the event loop a publisher's next message waits for members
+# that are over half full and still getting on.  A writer needs a few passes for
+# one message; one whose peer has stopped reading makes no progress in any
+# number of them, and is not waited for again until it does.
+_PATIENCE = 8
+
+# How many members are told before the event loop gets some passes, and how many
+# at most: on Trio a writer needs about four for one message, on asyncio one.
+_WAVE = 16
+_WAVE_PASSES = 4
+
+
+def publish(
+    message: object,
+    groups: Iterable[Members],
+    skip: Collection[ActorRef[Any]],
+    dead_letters: DeadLetters,
+) -> Awaitable[None] | None:
+    """Put *message* in the mailbox of each member once.
+
+    Returns:
+        None, or what to wait for before the next publication.
+    """
+    receivers = _receivers(list(groups), skip)
+    if len(receivers) > _WAVE:
+        return _put_in_waves(message, receivers, dead_letters)
+    hot = _put(message, receivers, dead_letters)
+    return _let_catch_up(hot) if hot else None
+
+
+def _receivers(
+    groups: list[Members], skip: Collection[ActorRef[Any]]
+) -> list[Receiver]:
+    """Who gets it, each once; who joins or leaves from now on changes nothing."""
+    if len(groups) == 1 and not skip:
+        return list(groups[0].items())
+    seen = set(skip)
+    receivers: list[Receiver] = []
+    for members in groups:
+        receivers += [item for item in members.items() if item[0] not in seen]
+        seen.update(members)
+    return receivers
+
+
+def _put(
+    message: object, receivers: list[Receiver], dead_letters: DeadLetters
+) -> list[Mailbox[Any]]:
+    """Put *message* in each mailbox; return those that are over half full."""
+    hot: list[Mailbox[Any]] = []
+    for ref, mailbox in receivers:
+        try:
+            if not mailbox.put(message) and not mailbox.closed:
+                letter = DeadLetter(message, ref.path, Undelivered.OVERFLOW)
+                dead_letters.publish(letter)
+        except Exception:
+            # A member's own function, for keys or weights: its trouble must
+            # not become that of the others.
+            _log.exception("the mailbox of %s failed", ref.path)
+        if mailbox.level and not mailbox.overtaken:
+            hot.append(mailbox)
+    return hot
+
+
+async def _put_in_waves(
+    message: object, receivers: list[Receiver], dead_letters: DeadLetters
+) -> None:
+    """Put *message* in many mailboxes, a few at a time.
+
+    Each wave may be dealt with before the next begins.  Woken all at once,
+    a thousand writers have a thousand sends half done at the same time; the
+    garbage collector takes them for long-lived, and its full collections
+    then cost as much as the sends.
+    """
+    for start in range(0, len(receivers), _WAVE):
+        wave = receivers[start : start + _WAVE]
+        hot = _put(message, wave, dead_letters)
+        last = wave[-1][1]
+        for _ in range(_WAVE_PASSES):
+            await checkpoint()
+            if last.parked is not None:
+                break  # its reader sleeps again, and so do those before it
+        if hot:
+            await _let_catch_up(hot)
+
+
+async def _let_catch_up(mailboxes: list[Mailbox[Any]]) -> None:
+    """Let members that are over half full handle one message each.
+
+    Without it a publisher that does not pause fills the mailbox of a
+    healthy member before its reader has had the chance to run.  Bounded by
+    passes of the loop, not by what a member does.
+    """
+    behind = [(mailbox, mailbox.handled) for mailbox in mailboxes]
+    for _ in range(_PATIENCE):
+        await checkpoint()
+        behind = [
+            (mailbox, count)
+            for mailbox, count in behind
+            if mailbox.handled == count and not mailbox.closed
+        ]
+        if not behind:
+            return
+    for mailbox, _ in behind:
+        mailbox.overtaken = True
