@@ -18,6 +18,7 @@ from ._ask import Activation, Ask, Timed, Watch
 from ._burial import Addressee, bury
 from ._dead_letters import Undelivered
 from ._mailbox import NOTHING, Envelope
+from ._request import Requested
 
 _log = logging.getLogger("greenroom.actors")
 
@@ -27,7 +28,7 @@ MESSAGES_PER_TURN = 64
 SECONDS_PER_TURN = 0.001
 
 # Asked by class, which costs half of isinstance().
-ENVELOPES = frozenset({Ask, Timed})
+ENVELOPES = frozenset({Ask, Requested, Timed})
 
 # A message that keeps others waiting for so long is worth a line in the log.
 SLOW_SECONDS = 1.0

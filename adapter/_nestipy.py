@@ -19,6 +19,7 @@ from ..supervision import ChildNotFound
 from ._asgi import Message, Receive, Scope, Send
 from ._client import Client
 from ._dispatcher import ANY, Handler
+from ._nestipy_arguments import fill_attributes
 from ._nestipy_client import client_class
 from ._nestipy_cures import cured
 from ._nestipy_facts import VERSIONS, Container, HttpAdapter, nestipy
@@ -142,6 +143,8 @@ class NestipyHost:
             gateways = [each for each in providers if nest.reflected(each, key, None)]
             if not known.issuperset(gateways):
                 proxy.apply_routes([module])
+        for gateway in {gateway for gateway, _ in self._adopted}:
+            await fill_attributes(nest, nest.container(), gateway)
 
     async def run(
         self, app: HttpAdapter, scope: Scope, receive: Receive, send: Send

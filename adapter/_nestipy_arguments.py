@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, is_dataclass
 from functools import partial
@@ -62,7 +63,7 @@ class Arguments:
         self._gateway = gateway
         self._where = f"{gateway.__qualname__}.{name}"
         self._unfit: tuple[type[Exception], ...]
-        self._unfit = (import_module("pydantic").ValidationError, _Unfit)
+        self._unfit = (import_module("pydantic").ValidationError, Unfit)
         method = getattr(gateway, name)
         self._parameters = [
             self._read(method, parameter)
@@ -89,13 +90,14 @@ class Arguments:
 
     def _read(self, method: Any, parameter: inspect.Parameter) -> _Parameter:
         nest = self._nest
+        globals: dict[str, Any] = inspect.unwrap(method).__globals__
         written: Any = parameter.annotation
         if isinstance(written, str):
-            written = look_up(written, method, self._gateway, self._where)
+            written = look_up(written, globals, self._gateway, self._where)
         annotation, marker = nest.annotation(written)
         if isinstance(annotation, ForwardRef):
             text = annotation.__forward_arg__
-            annotation = look_up(text, method, self._gateway, self._where)
+            annotation = look_up(text, globals, self._gateway, self._where)
         data = marker.metadata
         kind: str = data.key
         if data.callback is nest.server_marker:
@@ -220,8 +222,28 @@ class Arguments:
 
 
 @final
-class _Unfit(ValueError):
+class Unfit(ValueError):
     """The data has other fields than those of the dataclass."""
+
+
+async def fill_attributes(nest: Nestipy, container: Container, gateway: type) -> None:
+    """Give *gateway* what its attributes ask for in annotations that are strings.
+
+    Nestipy has given it None for them, where it was made.
+
+    Raises:
+        TypeError: One of them cannot be looked up.
+    """
+    for name, written in vars(gateway).get("__annotations__", {}).items():
+        if isinstance(written, str) and vars(gateway).get(name) is None:
+            where = f"{gateway.__qualname__}.{name}"
+            globals = vars(sys.modules[gateway.__module__])
+            annotation, marker = nest.annotation(
+                look_up(written, globals, gateway, where)
+            )
+            if marker.metadata.key == nest.metadata.CtxDepKey.Service:
+                key = marker.metadata.token or annotation
+                setattr(gateway, name, await container.get(key))
 
 
 # As Nestipy calls them to its pipes.
@@ -242,16 +264,15 @@ _PIPED = {
 }
 
 
-def look_up(written: str, method: Any, gateway: type, where: str) -> Any:
+def look_up(written: str, globals: dict[str, Any], gateway: type, where: str) -> Any:
     """What the annotation *written* as a string stands for.
 
     Raises:
         TypeError: It names what cannot be seen from its module.
     """
-    module: dict[str, Any] = inspect.unwrap(method).__globals__
     try:
         # By get_type_hints a name that is only used for another one would count.
-        return eval(written, module, dict(vars(gateway)))
+        return eval(written, globals, dict(vars(gateway)))
     except Exception as error:
         raise TypeError(
             f"{where}: the annotation {written!r} cannot be looked up: {error}; its "
@@ -305,7 +326,7 @@ def _make(kind: Callable[..., object], data: object) -> object:
     try:
         return kind(**cast("Mapping[str, Any]", data))
     except TypeError as error:
-        raise _Unfit from error
+        raise Unfit from error
 
 
 def _mentions_model(annotation: Any, base: type) -> bool:

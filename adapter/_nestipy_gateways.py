@@ -11,7 +11,7 @@ from typing import Any, final
 from ._client import Client
 from ._dispatcher import Dispatcher
 from ._errors import ClientGone, EventError, Told
-from ._nestipy_arguments import Arguments, explain
+from ._nestipy_arguments import Arguments, Unfit, explain
 from ._nestipy_client import GatewayClient
 from ._nestipy_enhancers import Enhancers
 from ._nestipy_facts import Container, ExecutionContext, HttpAdapter, nestipy
@@ -182,7 +182,7 @@ class GatewayMethod:
         cause = error.__cause__
         if cause is None:
             return EventError(code, getattr(error, "message", None) or code)
-        if hasattr(cause, "errors"):
+        if isinstance(cause, Unfit) or hasattr(cause, "errors"):
             return EventError("invalid_data", explain(cause))
         details: Any = getattr(error, "details", None)
         if isinstance(details, dict) and "pipe" in details:

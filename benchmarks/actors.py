@@ -22,6 +22,7 @@ from .micro.duel import Verdict, fight
 from .micro.life import LIFE
 from .micro.memory import per_receiver
 from .micro.messages import DUELS
+from .micro.peers import by_erlang, by_pykka
 
 BACKENDS = ("asyncio", "trio")
 _IDLE = 5000
@@ -88,6 +89,10 @@ async def flat(backend: str, kind: str, crowd: Crowd, rounds: int) -> Flat:
     return Flat(backend, kind, costs)
 
 
+def _same(duel: str, other: str) -> bool:
+    return duel.split(",")[0].split(" to ")[0] == other.split(",")[0].split(" to ")[0]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.actors")
     parser.add_argument("--rounds", type=int, default=9)
@@ -105,6 +110,20 @@ def main() -> None:
         for backend in BACKENDS
         for verdict in anyio.run(duels, backend, rounds, backend=backend)
     ]
+
+    print("\nthe same by others, µs; ratio: to the stream on asyncio")
+    streams_us = {
+        verdict.duel: verdict.stream_us
+        for verdict in verdicts
+        if verdict.backend == "asyncio"
+    }
+    peers = [*by_pykka(rounds), *by_erlang()]
+    for peer in peers:
+        # "ask, gen_server" is an ask, and "fan-out to 200" a fan-out.
+        kin = (us for duel, us in streams_us.items() if _same(duel, peer.duel))
+        stream = next(kin, None)
+        ratio = "" if stream is None else f"{stream / peer.us:>8.2f}"
+        print(f"  {peer.name:12}{peer.duel:30}{peer.us:>9.2f}{ratio}")
 
     print(f"\nmemory of one idle receiver, kB ({_IDLE:,} of them)")
     print(f"  {'':9}{'stream':>9}{'actor':>9}")
@@ -129,6 +148,7 @@ def main() -> None:
         document = {
             "machine": describe(),
             "duels": [asdict(verdict) for verdict in verdicts],
+            "peers": [asdict(peer) for peer in peers],
             "idle": [asdict(weight) for weight in weights],
             "flat": [asdict(curve) for curve in curves],
         }

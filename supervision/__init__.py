@@ -7,6 +7,7 @@ from ._errors import (
     ChildExists,
     ChildNotFound,
     ChildRunning,
+    NoPartition,
     SupervisionFailed,
     SupervisorError,
     TooManyChildren,
@@ -14,6 +15,9 @@ from ._errors import (
 from ._failure import Failure
 from ._family import ChildCounts
 from ._intensity import Backoff, Intensity
+from ._partition import PartitionSupervisor
+from ._router import Router
+from ._routing import Routing
 from ._spec import BRUTAL_KILL, ChildSpec, Restart
 from ._strategy import AutoShutdown, Strategy
 from ._stream import ItemFailed, OnFailure, Stream
@@ -49,10 +53,14 @@ __all__ = [
     "Intensity",
     "ItemFailed",
     "LevelChanged",
+    "NoPartition",
     "NodeFlag",
     "OnFailure",
+    "PartitionSupervisor",
     "Restart",
     "Ring",
+    "Router",
+    "Routing",
     "SignalsUnavailable",
     "Strategy",
     "Stream",

@@ -13,8 +13,8 @@ from itertools import islice
 from typing import Any, final
 
 from ..actors import NOTHING, Ask, Cell, Mailbox, Runtime, State
-from ._child import Child, ChildStatus, GivenUp, Keeper, status_of
-from ._failure import Failure
+from ._child import Child, ChildStatus, Keeper, status_of
+from ._failure import Failure, GivenUp
 from ._tree import NodeFlag, Ring, Tree, TreeNode, TreeOptions, WaitsFor
 from ._where import standpoints
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Hashable, Iterable
-from typing import Any, TypeVar, final, overload
+from contextlib import suppress
+from typing import Any, TypeVar, cast, final, overload
 
 from ..actors import (
     ActorNotAlive,
@@ -108,16 +109,16 @@ class Router(Fixed[M]):
             ActorNotAlive: No routee is left.
         """
         if self._routing is not Routing.BROADCAST:
-            self._choose(message).tell(message)
+            self._choose(message).ref.tell(message)
             return
-        full: dict[ActorRef[M], Exception] = {}
-        refs = self._all(message)
-        for ref in refs:
+        missed: dict[str, Exception] = {}
+        cells = self._all(message)
+        for cell in cells:
             try:
-                ref.tell(message)
+                cell.ref.tell(message)
             except (MailboxFull, ActorNotAlive) as refusal:
-                full[ref] = refusal
-        self._account(refs, full, message)
+                missed[cell.path] = refusal
+        self._account(message, len(cells), missed)
 
     def try_tell(self, message: M) -> bool:
         """Like `tell`, but return whether it was accepted."""
@@ -130,9 +131,10 @@ class Router(Fixed[M]):
     async def send(self, message: M, *, timeout: float | None = None) -> None:
         """Put *message* in the routee's mailbox; wait while it is full.
 
-        If the routee ends meanwhile, another is chosen.  A broadcast waits for
-        one after the other; it is a dead letter for those that it did not reach,
-        unless that is all of them.
+        If the routee ends meanwhile, another is chosen.  A broadcast goes first
+        to those that have room, then waits for one after the other.  It is a dead
+        letter for those that had none in time, unless that is all of them;
+        cancelled, it does not come to those that it waited for.
 
         Args:
             message: The message.
@@ -146,21 +148,19 @@ class Router(Fixed[M]):
         if self._routing is not Routing.BROADCAST:
             until = self._until(timeout)
             while True:
-                ref = self._choose(message)
-                try:
+                ref = self._choose(message).ref
+                with suppress(ActorNotAlive):  # The message is still in our hands.
                     return await ref.send(message, timeout=self._left(until))
-                except ActorNotAlive:
-                    continue  # it is still in our hands
-        refs = self._all(message)
+        cells = self._all(message)
+        cells.sort(key=lambda cell: not cell.mailbox.has_room(message))
         until = self._until(timeout)
-        missed: dict[ActorRef[M], Exception] = {}
-        for ref in refs:
+        missed: dict[str, Exception] = {}
+        for cell in cells:
             try:
-                await ref.send(message, timeout=self._left(until))
+                await cell.ref.send(message, timeout=self._left(until))
             except (SendTimeout, ActorNotAlive, AskCycle) as refusal:
-                missed[ref] = refusal
-        self._account(refs, missed, message)
-        return None
+                missed[cell.path] = refusal
+        return self._account(message, len(cells), missed)
 
     @overload
     async def ask(self, message: Request[R], *, timeout: float | None = ...) -> R: ...
@@ -168,7 +168,7 @@ class Router(Fixed[M]):
     @overload
     async def ask(self, message: M, *, timeout: float | None = ...) -> object: ...
 
-    async def ask(self, message: Any, *, timeout: float | None = 5.0) -> object:
+    async def ask(self, message: object, *, timeout: float | None = 5.0) -> object:
         """Put *message* in the routee's mailbox and wait for the answer.
 
         See `ActorRef.ask`, which this is once the routee is chosen: if that ends,
@@ -178,7 +178,8 @@ class Router(Fixed[M]):
             ValueError: A broadcast has no one answer; see `ask_all`.
             ActorNotAlive: No routee is left; for others see `ActorRef.ask`.
         """
-        return await self._choose(message).ask(message, timeout=timeout)
+        ref = self._choose(cast("M", message)).ref
+        return await ref.ask(cast("M", message), timeout=timeout)
 
     @overload
     async def ask_all(
@@ -191,7 +192,7 @@ class Router(Fixed[M]):
     ) -> tuple[object, ...]: ...
 
     async def ask_all(
-        self, message: Any, *, timeout: float | None = 5.0
+        self, message: object, *, timeout: float | None = 5.0
     ) -> tuple[object, ...]:
         """Ask every routee, whatever the routing; their answers, in their order.
 
@@ -203,8 +204,8 @@ class Router(Fixed[M]):
         """
         replies: list[PendingReply[object]] = []
         try:
-            for ref in self._all(message):
-                replies.append(ref.request(message, timeout=timeout))
+            for cell in self._all(message):
+                replies.append(cell.ref.request(message, timeout=timeout))
             return tuple([await reply.wait() for reply in replies])
         finally:
             for reply in replies:
@@ -219,17 +220,12 @@ class Router(Fixed[M]):
     def _now(self) -> float:
         return self.context.runtime.now()
 
-    def _account(
-        self,
-        refs: list[ActorRef[M]],
-        missed: dict[ActorRef[M], Exception],
-        message: M,
-    ) -> None:
-        """Raise if all were missed, else let it be known who was."""
-        for ref, refusal in missed.items():
-            if len(missed) == len(refs):
+    def _account(self, message: M, number: int, missed: dict[str, Exception]) -> None:
+        """Raise if all that *number* was missed, else let it be known who was."""
+        for path, refusal in missed.items():
+            if len(missed) == number:
                 raise refusal
-            self._lose(message, ref.path, refusal)
+            self._lose(message, path, refusal)
 
     def _lose(self, message: object, path: str, error: Exception) -> None:
         full = isinstance(error, MailboxFull | SendTimeout | AskCycle)
@@ -239,19 +235,19 @@ class Router(Fixed[M]):
 
     # -- choosing ----------------------------------------------------------
 
-    def _choose(self, message: M) -> ActorRef[M]:
+    def _choose(self, message: M) -> Cell[Any]:
         if self._routing is Routing.BROADCAST:
             raise ValueError("a broadcast has no one answer, use ask_all()")
         cell = self._routes.choose(message)
         if cell is None:
             raise self._nobody(message)
-        return cell.ref
+        return cell
 
-    def _all(self, message: object) -> list[ActorRef[M]]:
-        refs = [cell.ref for cell in self._routes.living()]
-        if not refs:
+    def _all(self, message: object) -> list[Cell[Any]]:
+        cells = self._routes.living()
+        if not cells:
             raise self._nobody(message)
-        return refs
+        return cells
 
     def _nobody(self, message: object) -> ActorNotAlive:
         return ActorNotAlive(self._path, "no routee is left", message)
@@ -271,7 +267,7 @@ class Router(Fixed[M]):
         try:
             if isinstance(envelope, Ask):
                 # As it is: who opens it answers it.
-                self._choose(message).put(envelope)
+                self._hand_over(envelope, self._choose(message))
             else:
                 self.tell(message)
         except Exception as error:
@@ -280,6 +276,11 @@ class Router(Fixed[M]):
             self._lose(message, self._path, error)
             reply.fail(error)
         return None
+
+    def _hand_over(self, ask: Ask, cell: Cell[Any]) -> None:
+        if not cell.mailbox.put(ask):
+            capacity = cell.mailbox.options.capacity
+            raise MailboxFull(cell.path, capacity, ask.message)
 
     def ended(self, child: Child) -> None:
         """Forget *child*; if it was the last, there is nobody to route to."""

@@ -58,9 +58,11 @@ class Routes(Generic[M]):
 
     def choose(self, message: M) -> Cell[Any] | None:
         """Who is to get *message*; None if nobody is left."""
-        return self._next(message) if self._key is None else self._by(self._key(message))
+        if self._key is None:
+            return self._next(message)
+        return self._preferred(self._key(message))
 
-    def _by(self, key: Hashable) -> Cell[Any] | None:
+    def _preferred(self, key: Hashable) -> Cell[Any] | None:
         hashed = stable_hash(key)
         # Each key has its own order of preference among all routees, so that one
         # that ends leaves its keys to all the others, and theirs where they are.
@@ -80,11 +82,10 @@ class Routes(Generic[M]):
             cell = child.cell
             if cell is None or cell.mailbox.closed:
                 continue
+            # One that is down may be so for long: others can do it sooner.
+            cost = 0 if child.live else 1
             if not cell.mailbox.has_room(message):
                 cost = 2
-            else:
-                # One that is down may be so for long: others can do it sooner.
-                cost = 0 if child.live else 1
             if cost < lowest:
                 best, lowest, self._turn = cell, cost, (index + 1) % count
             if cost == 0:

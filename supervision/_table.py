@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import final
 
 _GAP = "  "
-_CLASS_WIDTH = 20
-_PATH_WIDTH = 12
+# The first column is cut last, the second first.
+_FIRST_AT_LEAST = 16
+_SECOND_AT_LEAST = 8
+_SECOND_AT_MOST = 20
 
 
 @final
@@ -19,7 +21,8 @@ class Row:
 
     Attributes:
         name: What stands behind the branches of the tree.
-        cells: The other columns, of which the first may be cut short.
+        cells: The other columns, of which the first is never empty everywhere and
+            may be cut short.
         notes: Lines of their own below it.
         below: Its branches.
         more: What stands in place of further branches; empty if there are none.
@@ -39,15 +42,19 @@ def draw(head: Row, root: Row, width: int) -> str:
     """
     lines = [("", "", head), *_branches(root, "", "")]
     table = [row.cells for _, _, row in lines if row.cells]
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    widths[0] = min(widths[0], _CLASS_WIDTH)
-    rest = sum(widths) + len(_GAP) * len(widths)
+    # Nothing but a heading is no column.
+    kept = [n for n in range(len(head.cells)) if any(row[n] for row in table[1:])]
+    widths = [max(len(row[n]) for row in table) for n in kept]
     longest = max(len(lead + row.name) for lead, _, row in lines if row.cells)
-    first = max(_PATH_WIDTH, min(longest, width - rest))
+    rest = width - sum(widths[1:]) - len(_GAP) * len(widths)
+    at_least = min(longest, _FIRST_AT_LEAST)
+    second = min(widths[0], _SECOND_AT_MOST, rest - at_least)
+    widths[0] = max(second, min(widths[0], _SECOND_AT_LEAST))
+    first = max(at_least, min(longest, rest - widths[0]))
     text: list[str] = []
     for lead, hang, row in lines:
         if row.cells:
-            cells = _columns(row.cells, widths)
+            cells = _columns([row.cells[n] for n in kept], widths)
             text.append(f"{_cut(lead + row.name, first)}{_GAP}{cells}".rstrip())
         else:
             text.extend(_wrap(lead + row.name, hang + "  ", width))
@@ -78,15 +85,13 @@ def _cut(text: str, width: int) -> str:
 
 
 def _wrap(text: str, indent: str, width: int) -> list[str]:
-    lines = textwrap.wrap(
+    return textwrap.wrap(
         text,
         width,
         subsequent_indent=indent,
-        drop_whitespace=True,
         break_long_words=False,
         break_on_hyphens=False,
     )
-    return lines
 
 
 def seconds(value: float) -> str:

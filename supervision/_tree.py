@@ -224,12 +224,12 @@ class Tree:
         say.  Holds no message, and nothing of one.
 
         Args:
-            width: Columns, at least 60.
+            width: Columns, at least 80.
             children: How many to show of one supervisor's; flagged ones first.
         """
         check_count("children", children)
         check_count("width", width)
-        check(width >= 60, "width", "at least 60", width)
+        check(width >= 80, "width", "at least 80", width)
         title = [counted(sum(1 for _ in self), "actor", "actors")]
         waiting = sum(node.waiting for node in self)
         if waiting:
@@ -299,7 +299,9 @@ def _more(rest: list[TreeNode]) -> str:
 
 def _cells(node: TreeNode) -> tuple[str, ...]:
     mailbox = node.mailbox
-    depth = "" if mailbox is None else f"{node.waiting}/{mailbox.capacity}"
+    depth = "" if mailbox is None else str(node.waiting)
+    if mailbox is not None and node.waiting:
+        depth += f"/{mailbox.capacity}"
     if node.aside:
         depth += f" +{node.aside}"
     return (

@@ -9,9 +9,9 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, TypeAlias, final
+from signal import Signals
+from typing import TypeAlias, final
 
 import anyio
 
@@ -144,8 +144,9 @@ def show_on_signal(runtime: Runtime, signum: int, show: Callable[[], object]) ->
     Raises:
         SignalsUnavailable: It cannot be received here.
     """
-    receiver: AbstractContextManager[Any] = anyio.open_signal_receiver(signum)
     try:
+        # Raises ValueError if there is no such signal.
+        receiver = anyio.open_signal_receiver(Signals(signum))
         arrivals = receiver.__enter__()
     except (NotImplementedError, OSError, RuntimeError, ValueError) as error:
         raise SignalsUnavailable(signum, error) from error

@@ -33,7 +33,8 @@ def standpoints(backend: str) -> dict[int, str | None]:
                 # Its other tasks do not run in its cell.
                 if isinstance(subject, Cell):
                     cell = subject
-                    found[id(cell)] = None
+                    # Unless it is somebody who waits for it.
+                    found.setdefault(id(cell), None)
             elif isinstance(subject, Actor):
                 # Not a supervisor that it gives an order to.
                 actor = actor or subject

@@ -26,6 +26,7 @@ PACKAGES = (
     "python-engineio",
     "picows",
     "uvloop",
+    "pykka",
 )
 
 

@@ -23,7 +23,7 @@ from nestipy.ioc import Inject, ModuleProviderDict, Req, SocketData
 from nestipy.metadata import ModuleMetadata, Reflector
 from pydantic import BaseModel
 
-from greenroom import ActorAdapter, ActorNotAlive, EventError
+from greenroom import ActorAdapter, EventError
 from greenroom.testing import connect
 
 from .conftest import Serve, frame, nestipy_app, receive, served
@@ -579,7 +579,9 @@ def test_filters_catch_what_they_name(serve: Serve) -> None:
         @UseFilters(values)
         @SubscribeMessage("fail")
         async def fail(self, data: Data) -> None:
-            raise {"value": ValueError("x"), "410": HttpException(410)}.get(data, Gone())
+            raise {"value": ValueError("x"), "410": HttpException(410)}.get(
+                data, Gone()
+            )
 
     app = nestipy_app(ActorAdapter(), Root)
     with serve(app) as http, http.websocket_connect("/ws") as client:

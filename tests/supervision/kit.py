@@ -31,6 +31,7 @@ from greenroom import (
     Strategy,
     Supervisor,
 )
+from greenroom.supervision._family import Family
 from greenroom.testing import wait_idle
 
 REASONS = (Normal, Shutdown, Declined, Killed, Crashed, StartFailed, GaveUp)
@@ -198,7 +199,7 @@ async def incarnation(ref: ActorRef[object] | None) -> object:
 
 @asynccontextmanager
 async def running(
-    supervisor: Supervisor | DynamicSupervisor,
+    supervisor: Family[Any],
 ) -> AsyncGenerator[ActorRef[Any]]:
     """Run *supervisor* as the only actor of a system."""
     async with ActorSystem() as system:
@@ -241,7 +242,7 @@ def fails_again(times: int = 1) -> Step:
     return in_turn(None, *[fail] * times)
 
 
-def statuses(supervisor: Supervisor | DynamicSupervisor) -> dict[str, str]:
+def statuses(supervisor: Family[Any]) -> dict[str, str]:
     """What each child is doing."""
     return {info.id: info.status.value for info in supervisor.children()}
 

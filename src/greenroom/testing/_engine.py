@@ -18,6 +18,11 @@ T = TypeVar("T")
 # How often mailboxes of actors that have ended are set aside, in steps.
 _RETIRE_STEPS = 256
 
+# So many steps a world that has failed may take to end as it was told; and then
+# between two attempts to end it.
+_GRACE_STEPS = 10_000
+_ROUND_STEPS = 1_000
+
 # Of what is left in a world that is stuck, so many are named.
 _MAX_TASKS = 20
 
@@ -59,7 +64,7 @@ class Engine:
 
     def __init__(self, choices: Choices, max_steps: int) -> None:
         self.choices: Choices = choices
-        self.loop: Loop = Loop(choices, self)
+        self.loop: Loop
         self.watched: Watched = Watched()
         self.invariants: list[tuple[str, Callable[[], object]]] = []
         self.steps: int = 0
@@ -67,24 +72,28 @@ class Engine:
         self.fingerprint: int = 0
         # Set by the world: what systems await at their yield points.
         self.pause: Callable[[str], Awaitable[None]] | None = None
-        self._max_steps = self._limit = max_steps
+        # After how many steps it is taken to come to no end.
+        self._limit = max_steps
         # Around the main function, while that runs.
         self._scope: anyio.CancelScope | None = None
-        self._failure: Exception | None = None
-        self._oldest: int | None = None
+        # What did not hold, or that it hangs.
+        self.failure: Exception | None = None
+        self._main: Any = None
+        self._first: int | None = None
 
-    def run(self, main: Callable[[], Awaitable[T]]) -> T:
+    async def run(self, loop: Loop, main: Callable[[], Awaitable[T]]) -> T:
         """Run *main* to its end; see `simulate` for what it raises."""
-        token = simulation.set(self)
+        self.loop = loop
+        self._main = await loop.begin(self.choices, self, lambda: simulation.set(self))
         try:
-            return self.loop.run(lambda: self._contain(main))
+            return await self._contain(main)
         finally:
-            simulation.reset(token)
-            if self._failure is None:
+            loop.end()
+            if self.failure is None:
                 self._check("the end", self.watched.violation_at_end())
             # It comes first: what was raised besides came of it.
-            if self._failure is not None:
-                raise self._failure
+            if self.failure is not None:
+                raise self.failure
 
     async def _contain(self, main: Callable[[], Awaitable[T]]) -> T:
         with anyio.CancelScope() as self._scope:
@@ -105,15 +114,20 @@ class Engine:
     def stepped(self, task: Any) -> None:
         """See `Watcher`."""
         self.steps += 1
-        if self._oldest is None:
-            self._oldest = task._counter
-        self.fingerprint = hash((self.fingerprint, task._counter - self._oldest))
-        if self._failure is None:
+        number = -1
+        if task is not self._main:
+            # Trio numbers its tasks, over all worlds.
+            number = task._counter
+            if self._first is None:
+                self._first = number
+            number -= self._first
+        self.fingerprint = hash((self.fingerprint, number))
+        if self.failure is None:
             self._check(task, self.watched.violation())
             if self.steps % _RETIRE_STEPS == 0:
                 self.watched.retire()
         if self.steps >= self._limit:
-            self._limit += self._max_steps
+            self._limit += _ROUND_STEPS
             self._end(f"still running after {self.steps} steps")
 
     def stuck(self) -> None:
@@ -121,10 +135,9 @@ class Engine:
         self._end("nothing can run, and no deadline is set")
 
     def _end(self, how: str) -> None:
-        if self._failure is None and self._scope is not None:
+        if self.failure is None and self._scope is not None:
             names = tuple(map(_describe, self.loop.tasks()[:_MAX_TASKS]))
-            self._failure = WorldStuck(how, names)
-            self._scope.cancel()
+            self._fail(WorldStuck(how, names))
         else:
             # It has been told once, in the way that programs expect.
             self.loop.cancel_all()
@@ -143,8 +156,14 @@ class Engine:
             else:
                 return
         who = task if isinstance(task, str) else _name(task)
-        self._failure = InvariantBroken(violation, self.steps, who)
-        self._failure.__cause__ = cause
+        failure = InvariantBroken(violation, self.steps, who)
+        failure.__cause__ = cause
+        self._fail(failure)
+
+    def _fail(self, failure: Exception) -> None:
+        self.failure = failure
+        # What does not heed its cancellation may run for ever.
+        self._limit = self.steps + _GRACE_STEPS
         if self._scope is not None:
             self._scope.cancel()
 

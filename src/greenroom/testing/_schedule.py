@@ -164,3 +164,29 @@ class Scheduled:
     def strikes(self, probability: float) -> bool:
         """See `Choices`."""
         return next(self._numbers, 0) % 2 == 1
+
+
+@final
+class InOrder:
+    """Choices between two worlds."""
+
+    restless = False
+
+    def shuffle(self, items: list[Any]) -> None:
+        """Leave them as they are."""
+
+    def tie(self) -> float:
+        """First come, first served."""
+        return 0.0
+
+    def anywhere(self) -> int:
+        """Not asked."""
+        return 0
+
+    def delay(self) -> int:
+        """Not asked."""
+        return 0
+
+    def strikes(self, probability: float) -> bool:
+        """Not asked."""
+        return False

@@ -1,23 +1,25 @@
 """Simulating: one world, or as many as it takes to find what is wrong.
 
-    async def main(world: World) -> None:
-        async with ActorSystem() as system:
-            ...
+async def main(world: World) -> None:
+    async with ActorSystem() as system:
+        ...
 
-    explore(main)          # finds a seed with which it fails,
-    simulate(main, 4711)   # and shows it as often as you like
+explore(main)          # finds a seed with which it fails,
+simulate(main, 4711)   # and shows it as often as you like
 """
 
 from __future__ import annotations
 
+import logging
 import random
-from collections.abc import Awaitable, Callable, Generator, Iterable
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar, final
 
 from ._engine import Engine
 from ._schedule import Choices, Schedule, Scheduled, Seeded
+from ._trio import Loop
+from ._trio_check import check_trio
 from ._world import World
 
 T = TypeVar("T")
@@ -69,9 +71,9 @@ def simulate(
         WorldStuck: It came to no end.
         TrioChanged: This version of trio cannot be simulated.
     """
-    _require_count("max_steps", max_steps)
-    with _own_random():
-        return _run(main, seed, max_steps)[1]
+    results: list[T] = []
+    _run(main, [seed], max_steps, lambda _, result: results.append(result))
+    return results[0]
 
 
 def explore(
@@ -82,6 +84,8 @@ def explore(
 ) -> Exploration:
     """Simulate *main* with each of *seeds*, until it fails with one.
 
+    Meanwhile the library logs nothing; `simulate` with the seed shows all.
+
     Args:
         main: See `simulate`.
         seeds: Which.
@@ -90,43 +94,70 @@ def explore(
     Raises:
         BaseException: What `simulate` raised, with the seed as a note.
     """
-    _require_count("max_steps", max_steps)
     schedules, steps = 0, 0
     distinct: set[int] = set()
-    with _own_random():
-        for seed in seeds:
-            engine, _ = _run(main, seed, max_steps)
-            schedules += 1
-            steps += engine.steps
-            distinct.add(engine.fingerprint)
+
+    def count(engine: Engine, _: object) -> None:
+        nonlocal schedules, steps
+        schedules += 1
+        steps += engine.steps
+        distinct.add(engine.fingerprint)
+
+    # A thousand worlds would fill a log that nobody reads.
+    log = logging.getLogger("greenroom")
+    level = log.level
+    log.setLevel(logging.CRITICAL + 1)
+    try:
+        _run(main, seeds, max_steps, count)
+    finally:
+        log.setLevel(level)
     return Exploration(schedules, len(distinct), steps)
 
 
-def _run(main: Main[T], seed: int | Schedule, max_steps: int) -> tuple[Engine, T]:
-    choices: Choices
-    if isinstance(seed, Schedule):
-        choices, number, replay = Scheduled(seed), 0, f"schedule {seed!r}"
-    elif isinstance(seed, int) and not isinstance(seed, bool):  # pyright: ignore[reportUnnecessaryIsInstance]  # said, not known
-        choices, number, replay = Seeded(seed), seed, f"seed {seed}"
-    else:
-        raise TypeError(f"seed must be an int or a Schedule, got {seed!r}")
-    engine = Engine(choices, max_steps)
-    world = World(engine, number)
-    random.seed(number)
-    try:
-        return engine, engine.run(lambda: main(world))
-    except BaseException as error:
-        error.add_note(f"greenroom: replay with {replay}")
-        raise
+def _run(
+    main: Main[T],
+    seeds: Iterable[int | Schedule],
+    max_steps: int,
+    succeeded: Callable[[Engine, T], None],
+) -> None:
+    _require_count("max_steps", max_steps)
+    check_trio()
+    engine: Engine | None = None
+    seed: int | Schedule = 0
+    loop = Loop()
 
+    async def run_all() -> None:
+        nonlocal engine, seed
+        for seed in seeds:
+            engine, world = _make(seed, max_steps)
+            succeeded(engine, await engine.run(loop, lambda w=world: main(w)))
 
-@contextmanager
-def _own_random() -> Generator[None]:
     state = random.getstate()
     try:
-        yield
+        loop.run(run_all)
+    except BaseException as error:
+        failure = error if engine is None else engine.failure or error
+        if engine is not None:
+            kind = "seed" if isinstance(seed, int) else "schedule"
+            failure.add_note(f"greenroom: replay with {kind} {seed!r}")
+        if failure is error:
+            raise
+        raise failure from error
     finally:
         random.setstate(state)
+
+
+def _make(seed: int | Schedule, max_steps: int) -> tuple[Engine, World]:
+    choices: Choices
+    if isinstance(seed, Schedule):
+        choices, number = Scheduled(seed), 0
+    elif isinstance(seed, int) and not isinstance(seed, bool):  # pyright: ignore[reportUnnecessaryIsInstance]  # said, not known
+        choices, number = Seeded(seed), seed
+    else:
+        raise TypeError(f"seed must be an int or a Schedule, got {seed!r}")
+    random.seed(number)
+    engine = Engine(choices, max_steps)
+    return engine, World(engine, number)
 
 
 def _require_count(name: str, value: object) -> None:

@@ -2,7 +2,7 @@
 
 Trio leaves four orders to chance: which of the tasks that can run goes first,
 which of two equal deadlines comes first, and in which order the tasks and the
-scopes below a cancelled scope hear of it.  While a world runs, its `Orders`
+scopes below a cancelled scope hear of it.  While a world runs, its `Choices`
 decide all four, and who falls behind.  Nothing waits for the machine: the clock
 jumps when no task can run, and there are no sockets; `trio.run` spends most of
 its time on those that it opens for itself.
@@ -27,7 +27,9 @@ from operator import attrgetter
 from types import SimpleNamespace
 from typing import Any, NoReturn, Protocol, TypeVar, cast, final
 
-from ._errors import NotSimulated, TrioChanged
+from ._devices import Bell, NoDevices
+from ._errors import TrioChanged
+from ._schedule import Choices, InOrder
 
 T = TypeVar("T")
 
@@ -51,27 +53,6 @@ _ATTRIBUTES = {
     "Deadlines": "add expire next_deadline _heap _active",
     "Task": "_abort_func _attempt_abort _counter iter_await_frames",
 }
-
-
-class Orders(Protocol):
-    """Who decides."""
-
-    def shuffle(self, items: list[Any]) -> None:
-        """Put *items* in the order in which they have their turn."""
-        ...
-
-    def tie(self) -> float:
-        """The place of a deadline among equal ones."""
-        ...
-
-    @property
-    def restless(self) -> bool:
-        """Whether a task may fall behind anywhere, and not at yield points only."""
-        ...
-
-    def anywhere(self) -> int:
-        """For how many ticks a task that can run does not; asked if `restless`."""
-        ...
 
 
 class Watcher(Protocol):
@@ -98,7 +79,7 @@ class _Unordered(set[Any]):
         members = sorted(super().__iter__(), key=self.age)
         if len(members) > 1:
             clock = _insides().GLOBAL_RUN_CONTEXT.runner.clock
-            clock.orders.shuffle(members)
+            clock.choices.shuffle(members)
         return iter(members)
 
 
@@ -128,7 +109,7 @@ def _insides() -> Any:
         except ModuleNotFoundError as missing:
             if missing.name == "trio":
                 raise
-            raise _changed(f"trio.{module} is gone") from None
+            raise changed(f"trio.{module} is gone") from None
         for name in names.split():
             _require(home, name)
             setattr(found, name, getattr(home, name))
@@ -149,9 +130,9 @@ def _insides() -> Any:
     class Heap(found.Deadlines):  # type: ignore[misc]  # trio's is not public
         def add(self, deadline: float, cancel_scope: Any) -> None:
             # Where trio itself puts the address of the scope.
-            orders = found.GLOBAL_RUN_CONTEXT.runner.clock.orders
+            choices = found.GLOBAL_RUN_CONTEXT.runner.clock.choices
             heapq.heappush(
-                self._heap, (deadline, (orders.tie(), next(ages)), cancel_scope)
+                self._heap, (deadline, (choices.tie(), next(ages)), cancel_scope)
             )
             self._active += 1
 
@@ -163,27 +144,66 @@ def _require(owner: object, name: str) -> None:
     # A field without slots may be an annotation only.
     there = hasattr(owner, name) or name in getattr(owner, "__annotations__", ())
     if not there:
-        raise _changed(f"{getattr(owner, '__name__', owner)} has no {name}")
+        raise changed(f"{getattr(owner, '__name__', owner)} has no {name}")
 
 
-def _changed(missing: str) -> TrioChanged:
+def changed(missing: str) -> TrioChanged:
+    """The error that says so."""
     return TrioChanged(version("trio"), TESTED, missing)
 
 
 @final
 class Loop:
-    """One run of trio, and its clock."""
+    """One run of trio, and its clock.
 
-    def __init__(self, orders: Orders, watcher: Watcher) -> None:
-        self.orders: Orders = orders
-        self._watcher = watcher
+    For any number of worlds, one after the other: starting trio takes as long as
+    a small world does.
+    """
+
+    def __init__(self) -> None:
+        self.choices: Choices = InOrder()
         # Seconds that have gone by.
         self.now: float = 0.0
+        self._watcher: Watcher = _Nobody(self)
+        self._steps = _Steps(self._watcher)
         # For how many ticks more a task that can run shall not.
         self._lags: dict[Any, int] = {}
+        self._context = copy_context()
         self._runner: Any = None
-        self._bell = _Bell()
+        self._bell = Bell()
         self._rounds = 0
+
+    # -- worlds ------------------------------------------------------------
+
+    async def begin(
+        self, choices: Choices, watcher: Watcher, prepare: Callable[[], object]
+    ) -> Any:
+        """Begin a world in the calling task: at time 0, with a new context.
+
+        Args:
+            choices: Who decides in it.
+            watcher: Who looks on.
+            prepare: Called in the new context.
+
+        Returns:
+            The task.
+        """
+        from trio.lowlevel import cancel_shielded_checkpoint, current_task
+
+        context = self._context.copy()
+        context.run(prepare)
+        task = current_task()
+        task.context = context
+        await cancel_shielded_checkpoint()
+        self.now = 0.0
+        self.choices, self._watcher = choices, watcher
+        self._steps.after_task_step = watcher.stepped
+        return task
+
+    def end(self) -> None:
+        """The world is over."""
+        self.choices, self._watcher = InOrder(), _Nobody(self)
+        self._steps.after_task_step = self._watcher.stepped
 
     # -- for those inside --------------------------------------------------
 
@@ -192,7 +212,10 @@ class Loop:
         from trio.lowlevel import cancel_shielded_checkpoint, checkpoint, current_task
 
         self._lags[current_task()] = ticks
-        await (cancel_shielded_checkpoint() if shielded else checkpoint())
+        if shielded:
+            await cancel_shielded_checkpoint()
+        else:
+            await checkpoint()
 
     def tasks(self) -> list[Any]:
         """All tasks but those of trio's own, oldest first."""
@@ -235,13 +258,13 @@ class Loop:
 
     def shuffle(self, batch: list[Any]) -> None:
         """Decide who runs in this tick; trio takes the last one first."""
-        orders, lags = self.orders, self._lags
+        choices, lags = self.choices, self._lags
         if len(batch) > 1:
-            orders.shuffle(batch)
+            choices.shuffle(batch)
             batch.reverse()
-        if orders.restless:
+        if choices.restless:
             for task in batch:
-                if task not in lags and (lag := orders.anywhere()):
+                if task not in lags and (lag := choices.anywhere()):
                     lags[task] = lag
         if lags:
             self._keep_back(batch)
@@ -283,8 +306,8 @@ class Loop:
         )
         self._runner = runner = inside.Runner(
             clock=self,
-            instruments=inside.Instruments((_Steps(self._watcher),)),
-            io_manager=_NoDevices(),
+            instruments=inside.Instruments((self._steps,)),
+            io_manager=NoDevices(),
             system_context=copy_context(),
             # Without a handler of trio's own: Control-C ends the run anywhere.
             ki_manager=inside.KIManager(),
@@ -350,6 +373,21 @@ def raise_cancelled() -> NoReturn:
 
 
 @final
+class _Nobody:
+    """The watcher between two worlds."""
+
+    def __init__(self, loop: Loop) -> None:
+        self._loop = loop
+
+    def stepped(self, task: Any) -> None:
+        """Nothing to see."""
+
+    def stuck(self) -> None:
+        """A world has left something behind."""
+        self._loop.cancel_all()
+
+
+@final
 class _Steps:
     """Trio's instrument."""
 
@@ -357,60 +395,3 @@ class _Steps:
 
     def __init__(self, watcher: Watcher) -> None:
         self.after_task_step: Callable[[Any], None] = watcher.stepped
-
-
-@final
-class _Bell:
-    """Wakes the task of trio's that runs what others want run on its loop."""
-
-    def __init__(self) -> None:
-        self.task: Any = None
-        self._asleep = False
-        self._rung = False
-
-    def wakeup_on_signals(self) -> None:
-        """Nothing to do: signals are not simulated."""
-
-    def wakeup_thread_and_signal_safe(self) -> None:
-        """Wake it, or keep it awake."""
-        from trio.lowlevel import reschedule
-
-        self._rung = True
-        if self._asleep:
-            self._asleep = False
-            reschedule(self.task)
-
-    async def wait_woken(self) -> None:
-        """Sleep until then."""
-        from trio.lowlevel import Abort, current_task, wait_task_rescheduled
-
-        self.task = current_task()
-
-        def abort(_: object) -> Abort:
-            self._asleep = False
-            return Abort.SUCCEEDED
-
-        if not self._rung:
-            self._asleep = True
-            await wait_task_rescheduled(abort)
-        self._rung = False
-
-    def close(self) -> None:
-        """Nothing to do: it holds no sockets."""
-
-
-@final
-class _NoDevices:
-    """The world outside, which is not there."""
-
-    def process_events(self, events: object) -> None:
-        """There are none."""
-
-    def close(self) -> None:
-        """Nothing to do."""
-
-    def statistics(self) -> None:
-        """Nothing to say."""
-
-    def __getattr__(self, name: str) -> NoReturn:
-        raise NotSimulated(name)

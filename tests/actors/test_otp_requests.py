@@ -1,0 +1,433 @@
+"""Requests: asking now and waiting later, as OTP's send_request tests have it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import anyio
+import pytest
+
+from greenroom import (
+    ActorCrashed,
+    ActorNotAlive,
+    AskCycle,
+    AskTimeout,
+    MailboxFull,
+    Overflow,
+    PendingReply,
+    Replies,
+    Shutdown,
+    Undelivered,
+)
+from greenroom.actors import Cell
+from greenroom.testing import wait_idle
+
+from .stage import Nanny, Puppet, Stage, takes
+
+pytestmark = pytest.mark.anyio
+
+
+class Boom(Exception):
+    """What the actors here fail with."""
+
+
+def fall(_: Puppet) -> None:
+    raise Boom
+
+
+def after(seconds: float, value: object) -> Any:
+    """Something that a puppet returns after so many seconds."""
+
+    async def answer(_: Puppet) -> object:
+        await anyio.sleep(seconds)
+        return value
+
+    return answer
+
+
+# -- one ---------------------------------------------------------------------
+
+
+async def test_a_request_is_answered_while_its_sender_does_other_things(
+    stage: Stage,
+) -> None:
+    """Behaviour 109: send_request."""
+    cell = await stage.spawn()
+    reply = cell.ref.request(after(2, "done"))
+    assert not reply.done
+    with pytest.raises(RuntimeError, match="has not answered yet"):
+        reply.result()
+    assert repr(reply) == f"<PendingReply from {cell.path}, pending>"
+    await anyio.sleep(3)
+
+    assert reply.done
+    assert repr(reply) == f"<PendingReply from {cell.path}, done>"
+    assert reply.result() == "done"
+    assert await reply.wait(timeout=0) == "done"
+
+
+async def test_who_has_waited_in_vain_can_wait_again(stage: Stage) -> None:
+    """Behaviour 109: send_request."""
+    cell = await stage.spawn()
+    reply = cell.ref.request(after(3, "done"))
+    for _ in range(2):
+        with pytest.raises(TimeoutError, match="has not answered within 1 s") as caught:
+            await reply.wait(timeout=1)
+        assert not isinstance(caught.value, AskTimeout)
+    with anyio.move_on_after(0.5):
+        await reply.wait()
+
+    assert await reply.wait(timeout=1) == "done"
+
+
+async def test_a_request_fails_when_the_actor_crashes_or_ends(stage: Stage) -> None:
+    """Behaviour 109: send_request."""
+    cell = await stage.spawn()
+    first, queued = cell.ref.request(fall), cell.ref.request("queued")
+    with pytest.raises(ActorCrashed) as caught:
+        await first.wait()
+    assert isinstance(caught.value.__cause__, Boom)
+    with pytest.raises(ActorCrashed):
+        await queued.wait()
+
+    other = await stage.spawn()
+    pending = other.ref.request(after(10, "never"))
+    other.ref.tell("behind")
+    await wait_idle()
+    other.ref.kill()
+    with pytest.raises(ActorNotAlive):
+        await pending.wait()
+    with pytest.raises(ActorNotAlive):
+        other.ref.request("too late")
+
+
+async def test_a_request_outlives_a_restart_unless_it_was_in_flight(
+    stage: Stage,
+) -> None:
+    cell = await stage.spawn(Puppet, Nanny())
+    first, queued = cell.ref.request(fall), cell.ref.request("queued")
+
+    assert await queued.wait() == "queued"
+    with pytest.raises(ActorCrashed):
+        first.result()
+
+
+async def test_a_request_that_finds_no_room_is_refused_or_dropped(
+    stage: Stage,
+) -> None:
+    cell = await stage.spawn(capacity=1)
+    cell.ref.tell(takes(1))
+    await wait_idle()
+    fits = cell.ref.request("fits")
+    with pytest.raises(MailboxFull):
+        cell.ref.request("does not")
+    assert await fits.wait() == "fits"
+
+    drops = await stage.spawn(capacity=1, overflow=Overflow.DROP_OLD)
+    drops.ref.tell(takes(1))
+    await wait_idle()
+    old, new = drops.ref.request("old"), drops.ref.request("new")
+    with pytest.raises(MailboxFull):
+        await old.wait()
+    assert await new.wait() == "new"
+
+
+async def test_a_request_expires_at_its_deadline_whoever_waits(stage: Stage) -> None:
+    """Behaviour 109: send_request."""
+    cell = await stage.spawn()
+    cell.ref.tell(takes(3))
+    reply = cell.ref.request("in time?", timeout=2)
+    await anyio.sleep(1)
+    with pytest.raises(AskTimeout, match="within 2 s"):
+        await reply.wait()
+    with pytest.raises(AskTimeout):
+        await reply.wait()
+    await anyio.sleep(2)
+
+    assert stage.lost == [("in time?", Undelivered.EXPIRED)]
+
+
+async def test_a_request_made_over_an_ask_expires_with_it(stage: Stage) -> None:
+    one, two = await stage.spawn(), await stage.spawn()
+    two.ref.tell(takes(10))
+    replies: list[PendingReply[object]] = []
+    deadlines: list[float] = []
+
+    async def pass_on(_: Puppet) -> None:
+        replies.append(two.ref.request("passed on"))
+        deadlines.append(replies[0].ask.deadline)
+
+    asked = anyio.current_time()
+    await one.ref.ask(pass_on, timeout=4)
+    with pytest.raises(AskTimeout):
+        await replies[0].wait()
+
+    assert deadlines == [pytest.approx(asked + 4)]
+    assert two.ref.request("free").ask.deadline == math.inf
+
+
+async def test_a_request_that_is_abandoned_is_skipped(stage: Stage) -> None:
+    puppet = Puppet()
+    cell = await stage.spawn(puppet)
+    reply = cell.ref.request("nobody cares")
+    reply.abandon()
+    reply.abandon()
+    with pytest.raises(anyio.ClosedResourceError):
+        await reply.wait()
+    await wait_idle()
+
+    assert puppet.seen == []
+    assert stage.lost == [("nobody cares", Undelivered.EXPIRED)]
+
+
+async def test_a_late_answer_to_an_abandoned_request_is_dropped(stage: Stage) -> None:
+    cell = await stage.spawn()
+    reply = cell.ref.request(after(1, "late"))
+    await wait_idle()
+    reply.abandon()
+    await anyio.sleep(2)
+
+    with pytest.raises(anyio.ClosedResourceError):
+        reply.result()
+
+
+async def test_one_task_at_a_time_waits_for_a_request(stage: Stage) -> None:
+    cell = await stage.spawn()
+    reply = cell.ref.request(after(1, "done"))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(reply.wait)
+        await wait_idle()
+        with pytest.raises(anyio.BusyResourceError):
+            await reply.wait()
+
+    assert reply.result() == "done"
+
+
+async def test_a_ring_is_refused_where_a_request_is_waited_for(stage: Stage) -> None:
+    one, two = await stage.spawn(), await stage.spawn()
+
+    async def ask_back(_: Puppet) -> None:
+        await one.ref.ask("you first", timeout=None)
+
+    async def wait_for_two(_: Puppet) -> object:
+        reply = two.ref.request(ask_back)  # asking alone closes no ring
+        await wait_idle()
+        with pytest.raises(AskCycle) as caught:
+            await reply.wait()
+        return caught.value.cycle
+
+    assert await one.ref.ask(wait_for_two) == (one.path, two.path, one.path)
+
+
+async def test_a_ring_is_refused_that_closes_while_a_request_is_waited_for(
+    stage: Stage,
+) -> None:
+    one, two = await stage.spawn(), await stage.spawn()
+
+    async def ask_back(_: Puppet) -> object:
+        await wait_idle()
+        with pytest.raises(AskCycle):
+            await one.ref.ask("you first")
+        return "refused"
+
+    async def wait_for_two(_: Puppet) -> object:
+        return await two.ref.request(ask_back).wait()
+
+    assert await one.ref.ask(wait_for_two) == "refused"
+    assert one.waits == ()
+
+
+async def test_what_an_actor_asks_itself_it_must_not_wait_for(stage: Stage) -> None:
+    cell = await stage.spawn()
+    replies: list[PendingReply[object]] = []
+
+    async def ask_oneself(puppet: Puppet) -> None:
+        replies.append(puppet.context.ref.request("later"))
+        with pytest.raises(AskCycle):
+            await replies[0].wait()
+
+    await cell.ref.ask(ask_oneself)
+    assert await replies[0].wait() == "later"
+
+
+# -- many --------------------------------------------------------------------
+
+
+async def test_many_are_taken_in_the_order_in_which_they_come(stage: Stage) -> None:
+    """Behaviour 109: send_request_receive_reqid_collection."""
+    cells = [await stage.spawn() for _ in range(4)]
+    delays = (3, 1, 2)
+    sent = [
+        cell.ref.request(after(delay, delay))
+        for cell, delay in zip(cells, delays, strict=False)
+    ]
+    replies = Replies(sent)
+    assert len(replies) == 3
+
+    taken: list[object] = []
+    async for reply in replies:
+        taken.append(reply.result())
+        if len(taken) == 1:  # more may join on the way
+            replies.add(cells[3].ref.request(after(1.5, 1.5)))
+
+    assert taken == [1, 2, 1.5, 3]
+    assert len(replies) == 0
+    with pytest.raises(LookupError, match="no reply is left"):
+        await replies.next()
+
+
+async def test_many_can_be_waited_for_again_after_a_timeout(stage: Stage) -> None:
+    """Behaviour 109: send_request_wait_reqid_collection."""
+    cell = await stage.spawn()
+    replies = Replies([cell.ref.request(after(2, "slow"))])
+    with pytest.raises(TimeoutError, match="no answer has come within 1 s"):
+        await replies.next(timeout=1)
+    assert len(replies) == 1
+
+    assert (await replies.next(timeout=2)).result() == "slow"
+
+
+async def test_one_of_many_that_fails_comes_like_the_others(stage: Stage) -> None:
+    """Behaviour 109: send_request_check_reqid_collection."""
+    good, bad = await stage.spawn(), await stage.spawn()
+    replies = Replies([good.ref.request(after(1, "good")), bad.ref.request(fall)])
+
+    first = await replies.next()
+    assert first.path == bad.path
+    with pytest.raises(ActorCrashed):
+        first.result()
+    assert (await replies.next()).result() == "good"
+
+
+async def test_what_is_done_already_counts_as_come_when_it_joins(
+    stage: Stage,
+) -> None:
+    cell = await stage.spawn()
+    first, second = cell.ref.request("first"), cell.ref.request("second")
+    await second.wait()
+    replies: Replies[object] = Replies()
+    replies.add(second)
+    replies.add(first)
+
+    assert [await replies.next(), await replies.next()] == [second, first]
+
+
+async def test_a_reply_is_in_one_collection_at_a_time(stage: Stage) -> None:
+    cell = await stage.spawn()
+    reply = cell.ref.request(after(1, "done"))
+    one, two = Replies([reply]), Replies[object]()
+    with pytest.raises(ValueError, match="in a collection already"):
+        two.add(reply)
+    two.discard(reply)  # which is not in it
+    one.discard(reply)
+    two.add(reply)
+    await anyio.sleep(2)
+    with pytest.raises(ValueError, match="in a collection already"):
+        one.add(reply)
+    two.discard(reply)
+
+    assert (len(one), len(two)) == (0, 0)
+    one.add(reply)
+    assert await one.next() is reply
+
+
+async def test_who_waits_for_many_is_told_when_the_last_is_taken_out(
+    stage: Stage,
+) -> None:
+    cell = await stage.spawn()
+    reply = cell.ref.request(after(1, "done"))
+    replies = Replies([reply])
+
+    async def wait() -> None:
+        with pytest.raises(LookupError):
+            await replies.next()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(wait)
+        await wait_idle()
+        with pytest.raises(anyio.BusyResourceError):
+            await replies.next()
+        replies.discard(reply)
+
+
+async def ring_of(stage: Stage, others: int) -> tuple[Cell[Any], list[Any]]:
+    """An actor, and what its cells do who ask it back while it waits for them."""
+    one = await stage.spawn()
+    outcomes: list[Any] = []
+
+    async def ask_back(_: Puppet) -> None:
+        outcomes.append(await one.ref.ask("you first", timeout=None))
+
+    async def gather(_: Puppet) -> object:
+        cells = [await stage.spawn() for _ in range(others)]
+        replies = Replies([cell.ref.request(ask_back) for cell in cells])
+        await wait_idle()
+        with pytest.raises(AskCycle) as caught:
+            await replies.next()
+        return [each in caught.value.cycle for each in (one.path, cells[0].path)]
+
+    assert await one.ref.ask(gather) == [True, True]
+    return one, outcomes
+
+
+@pytest.mark.parametrize("others", [1, 3])
+async def test_many_are_not_waited_for_if_all_wait_for_the_one_who_asks(
+    stage: Stage, others: int
+) -> None:
+    _, outcomes = await ring_of(stage, others)
+    await wait_idle()
+
+    assert outcomes == ["you first"] * others
+
+
+async def test_many_are_waited_for_as_long_as_one_can_answer(stage: Stage) -> None:
+    one, two, free = [await stage.spawn() for _ in range(3)]
+
+    async def ask_back(_: Puppet) -> object:
+        return await one.ref.ask("you first", timeout=None)
+
+    async def gather(_: Puppet) -> object:
+        replies = Replies([two.ref.request(ask_back), free.ref.request(after(1, 1))])
+        await wait_idle()
+        first = (await replies.next()).result()
+        with pytest.raises(AskCycle):
+            await replies.next()
+        return first
+
+    assert await one.ref.ask(gather) == 1
+
+
+async def test_the_last_of_many_is_a_ring_when_it_asks_back(stage: Stage) -> None:
+    one, two = await stage.spawn(), await stage.spawn()
+
+    async def ask_back(_: Puppet) -> object:
+        await wait_idle()
+        with pytest.raises(AskCycle):
+            await one.ref.ask("you first")
+        return "refused"
+
+    async def gather(_: Puppet) -> object:
+        return (await Replies([two.ref.request(ask_back)]).next()).result()
+
+    assert await one.ref.ask(gather) == "refused"
+    assert one.waits == ()
+
+
+async def test_a_task_of_an_actor_may_wait_for_what_asks_it_back(
+    stage: Stage,
+) -> None:
+    one, two = await stage.spawn(), await stage.spawn()
+    answers: list[object] = []
+
+    async def ask_back(_: Puppet) -> object:
+        return await one.ref.ask("welcome")
+
+    async def gather() -> None:
+        answers.append(await two.ref.request(ask_back).wait())
+        answers.append((await Replies([two.ref.request(ask_back)]).next()).result())
+
+    await one.ref.ask(lambda puppet: puppet.context.start_soon(gather))
+    await wait_idle()
+    assert answers == ["welcome", "welcome"]
+    await one.ref.stop(Shutdown())

@@ -1,0 +1,462 @@
+"""The tree of what is there: who, in what state, at what, and since when."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from greenroom import (
+    BRUTAL_KILL,
+    Actor,
+    ActorRef,
+    ActorSystem,
+    ChildSpec,
+    ChildStatus,
+    Failure,
+    Intensity,
+    MailboxOptions,
+    NodeFlag,
+    Overflow,
+    Restart,
+    Supervisor,
+    TreeNode,
+    TreeOptions,
+    WaitsFor,
+)
+from greenroom.testing import wait_idle
+
+from .kit import (
+    Boom,
+    Journal,
+    Plain,
+    Worker,
+    crowd,
+    elapse,
+    family,
+    forever,
+    lasting,
+    patient,
+    worker,
+)
+
+pytestmark = pytest.mark.anyio
+
+SLOW = frozenset([NodeFlag.SLOW])
+STUCK = frozenset([NodeFlag.STUCK])
+
+
+def node(system: ActorSystem, path: str, **options: Any) -> TreeNode:
+    """What the tree says of one actor."""
+    found = system.tree(TreeOptions(**options)).find(path)
+    assert found is not None
+    return found
+
+
+class Asker(Actor[ActorRef[Any]]):
+    """Waits for whom it is told of."""
+
+    async def receive(self, message: ActorRef[Any]) -> None:
+        await message.ask(forever, timeout=60)
+
+
+async def test_every_actor_is_in_the_tree_below_its_supervisor() -> None:
+    crew = crowd()
+    fixed = family([worker("a", Journal()), ChildSpec("crew", lambda: crew)])
+    async with ActorSystem() as system:
+        await system.spawn(fixed, name="top")
+        for name in ("one", "two"):
+            await crew.start_child(ChildSpec(name, Plain))
+        tree = system.tree()
+    assert [(each.path, each.actor, each.is_supervisor) for each in tree] == [
+        ("/", "Supervisor", True),
+        ("/_registry", "Registry", False),
+        ("/top", "Supervisor", True),
+        ("/top/a", "Worker", False),
+        ("/top/crew", "DynamicSupervisor", True),
+        ("/top/crew/one", "Plain", False),
+        ("/top/crew/two", "Plain", False),
+    ]
+    assert {each.state for each in tree} == {ChildStatus.RUNNING}
+    assert [each.name for each in tree][:4] == ["/", "_registry", "top", "a"]
+    assert tree.flagged() == ()
+    assert tree.counts == {}
+    assert tree.find("/nobody") is None
+    assert "children" not in repr(tree.root)
+
+
+async def test_what_an_idle_actor_has_done_is_in_the_tree() -> None:
+    async with ActorSystem() as system:
+        ref = await system.spawn(Plain(), name="plain")
+        await ref.ask("which?")
+        await elapse(6)
+        plain = node(system, "/plain")
+        assert plain.mailbox == ref.statistics()
+        assert plain.mailbox.handled == 1
+    assert plain.busy is None
+    assert plain.lag == 0.0
+    assert plain.incarnation == 1
+    assert plain.restarts == 0
+    assert plain.flags == frozenset()
+
+
+async def test_looking_waits_for_nobody_and_says_since_when_an_actor_is_busy() -> None:
+    async with ActorSystem() as system:
+        ref = await system.spawn(Worker("busy", Journal()), name="busy")
+        await elapse(10)
+        ref.tell(lasting(20.0))
+        for _ in range(2):
+            ref.tell("later")
+        await elapse(0.5)
+        busy = node(system, "/busy")
+        assert busy.busy == pytest.approx(0.5)
+        assert busy.waiting == 2
+        assert busy.lag == pytest.approx(0.5)
+        assert (busy.flags, busy.where) == (frozenset(), None)
+        await elapse(1.0)
+        busy = node(system, "/busy", lag_seconds=math.inf)
+        assert busy.busy == pytest.approx(1.5)
+        assert busy.flags == SLOW
+        assert busy.where is not None
+        assert busy.where.startswith("kit.py:")
+        # What was called with the actor first counts as its own.
+        assert busy.where.endswith(" in lasting.<locals>.step")
+        assert node(system, "/busy", slow_seconds=2).flags == SLOW
+        options: dict[str, Any] = {"slow_seconds": 2, "lag_seconds": 2}
+        assert node(system, "/busy", **options).flags == frozenset()
+        await elapse(30)
+        assert node(system, "/busy").busy is None
+
+
+async def test_an_actor_that_has_just_been_woken_is_not_slow() -> None:
+    async with ActorSystem() as system:
+        ref = await system.spawn(Plain(), name="plain")
+        await elapse(10)
+        ref.tell("hello")
+        woken = node(system, "/plain")
+        assert (woken.busy, woken.lag, woken.waiting) == (0.0, 0.0, 1)
+        assert woken.flags == frozenset()
+        await elapse(10)
+        ref.stop_nowait()
+        stopping = node(system, "/plain")
+        assert stopping.state is ChildStatus.STOPPING
+        assert (stopping.busy, stopping.flags) == (0.0, frozenset())
+
+
+async def test_an_actor_with_a_backlog_is_slow_though_each_message_is_quick() -> None:
+    async with ActorSystem() as system:
+        ref = await system.spawn(Worker("busy", Journal()), name="busy")
+        for _ in range(100):
+            ref.tell(lasting(0.1))
+        await elapse(2.05)
+        slow = node(system, "/busy")
+        assert slow.busy is not None
+        assert slow.busy < 0.1
+        assert slow.lag > 1.0
+        assert slow.flags == SLOW
+
+
+async def test_a_message_that_does_not_end_makes_an_actor_stuck() -> None:
+    async with ActorSystem() as system:
+        ref = await system.spawn(Worker("stuck", Journal()), name="stuck")
+        ref.tell(forever)
+        await elapse(30.5)
+        assert node(system, "/stuck").flags == STUCK
+        assert node(system, "/stuck", stuck_seconds=31).flags == SLOW
+        ref.kill()
+
+
+async def test_a_slow_actor_whose_mailbox_fills_up_is_stuck() -> None:
+    async with ActorSystem() as system:
+        small = MailboxOptions(capacity=10)
+        actor = Worker("stuck", Journal())
+        ref = await system.spawn(actor, name="stuck", mailbox=small)
+        ref.tell(forever)
+        await wait_idle()
+        for _ in range(9):
+            ref.tell("later")
+        near_full = frozenset([NodeFlag.NEAR_FULL])
+        assert node(system, "/stuck").flags == near_full
+        await elapse(1.5)
+        tree = system.tree()
+        assert [each.path for each in tree.flagged()] == ["/stuck"]
+        assert tree.flagged()[0].flags == near_full | STUCK
+        assert tree.counts == {NodeFlag.STUCK: 1, NodeFlag.NEAR_FULL: 1}
+        ref.kill()
+
+
+async def test_an_actor_that_takes_long_to_start_or_stop_is_slow() -> None:
+    journal = Journal()
+    slow = worker("slow", journal, on_start=lasting(5), on_stop=lasting(4))
+    top = family()
+    async with ActorSystem() as system, anyio.create_task_group() as tasks:
+        await system.spawn(top, name="top")
+        await elapse(10)
+        tasks.start_soon(top.start_child, slow)
+        await elapse(4.5)
+        starting = node(system, "/top/slow")
+        assert starting.state is ChildStatus.STARTING
+        assert starting.busy == pytest.approx(4.5)
+        assert starting.flags == SLOW
+        assert starting.where is not None
+        assert starting.where.endswith(" in lasting.<locals>.step")
+        await elapse(6)
+        tasks.start_soon(top.stop_child, "slow")
+        await elapse(3.5)
+        stopping = node(system, "/top/slow")
+        assert stopping.state is ChildStatus.STOPPING
+        assert stopping.busy == pytest.approx(3.5)
+        assert stopping.where is not None
+        assert stopping.where.endswith(" in lasting.<locals>.step")
+
+
+async def test_a_new_incarnation_is_not_as_old_as_the_last_turn() -> None:
+    async with ActorSystem() as system:
+        top = family([worker("a", Journal())])
+        await system.spawn(top, name="top")
+        a = top.child("a")
+        assert a is not None
+        await elapse(10)
+        a.tell(Boom())
+        while node(system, "/top/a").incarnation == 1:
+            await anyio.lowlevel.checkpoint()
+        assert node(system, "/top/a").busy in (None, 0.0)
+
+
+async def test_a_child_that_waits_for_its_restart_says_how_long() -> None:
+    top = family([worker("a", Journal())], **patient(10.0))
+    async with ActorSystem() as system:
+        await system.spawn(top, name="top")
+        a = top.child("a")
+        assert a is not None
+        a.tell(Boom("a secret"))
+        await wait_idle()
+        a.tell(Boom("another"))
+        await elapse(4.0)
+        down = node(system, "/top/a")
+        assert down.state is ChildStatus.RESTARTING
+        assert down.flags == frozenset([NodeFlag.RESTARTING])
+        assert down.starts_in == pytest.approx(6.0)
+        assert down.busy is None
+        assert down.where is None
+        assert down.failure is not None
+        assert down.failure.at == pytest.approx(system.tree().at - 4.0)
+        await elapse(6.5)
+        up = node(system, "/top/a")
+        assert (up.state, up.incarnation, up.restarts) == (ChildStatus.RUNNING, 3, 2)
+        assert up.flags == frozenset()
+        assert up.failure == down.failure
+
+
+async def test_a_failure_is_remembered_by_names_and_places_only() -> None:
+    async with ActorSystem() as system:
+        ref = await system.spawn(Plain, name="a", restart=Restart.PERMANENT)
+        ref.tell(Boom("a secret"))
+        await wait_idle()
+        failure = node(system, "/a").failure
+    assert failure is not None
+    assert failure.where is not None
+    assert failure.where.startswith("kit.py:")
+    assert failure.where.endswith(" in Plain.receive")
+    assert str(failure) == f"Crashed, Boom at {failure.where}"
+    assert "secret" not in repr(system.tree()) + str(system.tree())
+
+
+async def test_a_kill_is_a_failure_without_an_error_unless_it_was_ordered() -> None:
+    top = family([worker(name, Journal(), shutdown=BRUTAL_KILL) for name in "ab"])
+    async with ActorSystem() as system:
+        await system.spawn(top, name="top")
+        a = top.child("a")
+        assert a is not None
+        a.kill()
+        await wait_idle()
+        killed = node(system, "/top/a").failure
+        at = system.tree().at
+        assert killed == Failure("/top/a", "Killed", None, None, None, at)
+        assert str(killed) == "Killed"
+        await top.stop_child("b")
+        stopped = node(system, "/top/b")
+        assert (stopped.state, stopped.failure) == (ChildStatus.STOPPED, None)
+        assert stopped.mailbox is None
+
+
+async def test_an_error_that_nobody_raised_has_no_place() -> None:
+    stop = MailboxOptions(capacity=1, overflow=Overflow.STOP)
+    async with ActorSystem() as system:
+        ref = await system.spawn(
+            Plain, name="a", restart=Restart.PERMANENT, mailbox=stop
+        )
+        for _ in range(2):
+            ref.tell("hello")
+        await wait_idle()
+        assert str(node(system, "/a").failure) == "Crashed, MailboxFull"
+
+
+async def test_a_supervisor_remembers_who_failed_and_is_gone() -> None:
+    crew = crowd()
+    async with ActorSystem() as system:
+        await system.spawn(crew, name="crew")
+        spec: ChildSpec[object] = ChildSpec("a", Plain, Restart.TEMPORARY)
+        (await crew.start_child(spec)).tell(Boom())
+        await wait_idle()
+        top = node(system, "/crew")
+        assert top.children == ()
+        assert top.failed_child is not None
+        assert top.failed_child.path == "/crew/a"
+        assert top.failure is None
+        assert f"/crew/a failed 0.0 s ago: {top.failed_child}" in str(system.tree())
+
+
+async def test_a_supervisor_that_gave_up_says_over_whom() -> None:
+    made: list[Supervisor] = []
+
+    def make() -> Supervisor:
+        never = Intensity(max_restarts=0, period=1)
+        made.append(family([worker("a", Journal())], intensity=never))
+        return made[-1]
+
+    async with ActorSystem() as system:
+        await system.start_child(ChildSpec("top", make))
+        a = made[0].child("a")
+        assert a is not None
+        a.tell(Boom())
+        await wait_idle()
+        failure = node(system, "/top").failure
+        assert failure is not None
+        assert (failure.reason, failure.child, failure.error) == (
+            "GaveUp",
+            "/top/a",
+            "Boom",
+        )
+        assert str(failure) == f"GaveUp over /top/a, Boom at {failure.where}"
+
+
+async def test_a_child_that_was_never_made_has_no_class() -> None:
+    async with ActorSystem() as system:
+        top = family([worker("a", Journal(), on_start=None)])
+        await system.spawn(top, name="top")
+
+        def broken() -> Actor[object]:
+            raise Boom
+
+        with pytest.raises(Exception, match="did not start"):
+            await top.start_child(ChildSpec("b", broken))
+        failed = node(system, "/top").failed_child
+        assert failed is not None
+        assert (failed.path, failed.reason, failed.error) == (
+            "/top/b",
+            "StartFailed",
+            "Boom",
+        )
+
+
+async def test_what_a_handler_waits_for_of_others_is_in_the_tree() -> None:
+    journal = Journal()
+    full = MailboxOptions(capacity=1)
+
+    async def send(to: ActorRef[object]) -> None:
+        await to.send("hello", timeout=7.0)
+
+    async with ActorSystem() as system:
+        busy = await system.spawn(Worker("busy", journal), name="busy", mailbox=full)
+        busy.tell(forever)
+        await wait_idle()
+        asker = await system.spawn(Asker(), name="asker")
+        asker.tell(busy)
+        await wait_idle()
+        sender = await system.spawn(Worker("sender", journal), name="sender")
+        sender.tell(lambda _: send(busy))
+        stopper = await system.spawn(Worker("stopper", journal), name="stopper")
+        stopper.tell(lambda _: busy.wait_stopped())
+        await elapse(2.0)
+        tree = system.tree()
+        waits = {each.path: each.waits for each in tree if each.waits}
+        assert waits == {
+            "/asker": (WaitsFor("answer", "/busy", 58.0),),
+            "/sender": (WaitsFor("room", "/busy", 5.0),),
+            "/stopper": (WaitsFor("end", "/busy", math.inf),),
+        }
+        text = str(tree)
+        assert "waits for an answer of /busy, 58 s left" in text
+        assert "waits for room at /busy, 5.0 s left" in text
+        assert "waits for the end of /busy" in text.splitlines()[-1]
+        busy.kill()
+
+
+async def test_what_is_there_already_is_not_waited_for() -> None:
+    seen: list[TreeNode] = []
+
+    class Answerer(Actor[object]):
+        def receive(self, message: object) -> object:
+            reply = self.context.defer_reply()
+            reply.send("done")
+            # The asker has not had its turn yet.
+            seen.append(node(system, "/asker"))
+            return None
+
+    class Asks(Actor[ActorRef[Any]]):
+        async def receive(self, message: ActorRef[Any]) -> None:
+            await message.ask("hello")
+
+    async with ActorSystem() as system:
+        answerer = await system.spawn(Answerer(), name="answerer")
+        (await system.spawn(Asks(), name="asker")).tell(answerer)
+        await wait_idle()
+    assert [(each.waits, each.busy) for each in seen] == [((), 0.0)]
+
+
+async def test_an_actor_that_was_suspended_says_so() -> None:
+    async with ActorSystem() as system:
+        ref = await system.spawn(Plain(), name="plain")
+        ref.suspend()
+        ref.tell("hello")
+        await elapse(6)
+        plain = node(system, "/plain")
+        assert (plain.suspended, plain.busy, plain.waiting) == (True, None, 1)
+        assert "suspended" in str(system.tree())
+        ref.resume()
+        await wait_idle()
+        assert not node(system, "/plain").suspended
+
+
+async def test_what_is_handled_beside_the_others_or_stashed_is_counted() -> None:
+    class Stasher(Actor[str]):
+        def receive(self, message: str) -> None:
+            self.context.stash()
+
+    async with ActorSystem() as system:
+        ref = await system.spawn(Stasher(), name="stasher")
+        for _ in range(3):
+            ref.tell("later")
+        await wait_idle()
+        stasher = node(system, "/stasher")
+        assert (stasher.aside, stasher.waiting) == (3, 0)
+        assert "0 +3" in str(system.tree())
+
+
+async def test_the_tree_is_there_from_the_start_of_the_block_and_after_it() -> None:
+    system = ActorSystem()
+    with pytest.raises(RuntimeError, match="has not been entered"):
+        system.tree()
+    async with system:
+        await system.spawn(Plain(), name="plain")
+    after = system.tree()
+    assert after.root.state is ChildStatus.STOPPED
+    assert after.root.busy is None
+    assert after.root.flags == frozenset()
+
+
+@pytest.mark.parametrize("name", ["slow_seconds", "lag_seconds", "stuck_seconds"])
+@pytest.mark.parametrize("value", [0, -1, math.nan, None, "1", True])
+async def test_thresholds_are_seconds(name: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=f"{name} must be seconds above 0, got"):
+        TreeOptions(**{name: value})
+
+
+async def test_nobody_is_stuck_before_it_is_slow() -> None:
+    with pytest.raises(ValueError, match="stuck_seconds must be at least slow_sec"):
+        TreeOptions(slow_seconds=31)
+    assert TreeOptions(slow_seconds=30).stuck_seconds == 30

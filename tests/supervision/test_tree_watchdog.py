@@ -1,0 +1,241 @@
+"""The thread that sees an event loop that does not turn; in real time."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from greenroom import Actor, ActorNotAlive, ActorSystem, Tree
+from greenroom.supervision import _watchdog
+from greenroom.supervision._watchdog import Watchdog
+
+pytestmark = pytest.mark.anyio
+
+SECONDS = 0.02
+LONG = 30.0
+
+
+@pytest.fixture(scope="module", params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
+    """Run the test on asyncio, then on Trio, both in real time."""
+    return request.param, {"debug": False} if request.param == "asyncio" else {}
+
+
+class Heard(list[str]):
+    """What was said, from another thread."""
+
+    def __init__(self) -> None:
+        self.first = threading.Event()
+        self.second = threading.Event()
+
+    def __call__(self, text: str) -> None:
+        self.append(text)
+        (self.second if self.first.is_set() else self.first).set()
+
+
+class Computes(Actor[threading.Event]):
+    """Keeps the event loop to itself."""
+
+    def receive(self, message: threading.Event) -> bool:
+        return compute(message)
+
+
+def compute(until: threading.Event) -> bool:
+    """Keep the thread until somebody else says that it is enough."""
+    return until.wait(LONG)
+
+
+def watchdogs() -> list[threading.Thread]:
+    return [t for t in threading.enumerate() if t.name == "greenroom-watchdog"]
+
+
+async def ended(thread: threading.Thread) -> None:
+    """Wait until *thread* has come to its end."""
+    with anyio.fail_after(LONG):
+        while thread.is_alive():
+            await anyio.lowlevel.checkpoint()
+
+
+async def test_who_keeps_the_loop_from_turning_is_said_with_its_stack() -> None:
+    heard = Heard()
+    async with ActorSystem() as system:
+        system.watch_loop(SECONDS, to=heard)
+        (thread,) = watchdogs()
+        ref = await system.spawn(Computes(), name="computes")
+        assert await ref.ask(heard.first, timeout=None) is True
+        while not heard.second.is_set():
+            await anyio.lowlevel.checkpoint()
+    lines = heard[0].splitlines()
+    assert lines[0] == "the event loop has not turned for 0.0 s, in /computes:"
+    assert any("return compute(message)" in line for line in lines)
+    assert any("└── computes   Computes" in line for line in lines)
+    assert heard[1] == "the event loop turns again"
+    await ended(thread)
+
+
+async def test_the_task_of_an_actor_is_the_actor() -> None:
+    heard = Heard()
+
+    class Starts(Actor[object]):
+        def receive(self, message: object) -> None:
+            self.context.start_soon(self.work)
+
+        async def work(self) -> None:
+            compute(heard.first)
+
+    async with ActorSystem() as system:
+        system.watch_loop(SECONDS, to=heard)
+        (await system.spawn(Starts(), name="starts")).tell("go")
+        while not heard.second.is_set():
+            await anyio.lowlevel.checkpoint()
+    assert ", in /starts:" in heard[0]
+
+
+async def test_code_outside_of_every_actor_has_a_stack_only() -> None:
+    heard = Heard()
+    async with ActorSystem() as system:
+        system.watch_loop(SECONDS, to=heard)
+        compute(heard.first)
+        while not heard.second.is_set():
+            await anyio.lowlevel.checkpoint()
+    assert heard[0].startswith("the event loop has not turned for 0.0 s:\n  File")
+    assert "compute(heard.first)" in heard[0]
+
+
+async def test_by_default_it_is_logged_as_an_error(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    logged = threading.Event()
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            logged.set()
+
+    log = logging.getLogger("greenroom.supervision")
+    handler = Handler()
+    log.addHandler(handler)
+    try:
+        async with ActorSystem() as system:
+            system.watch_loop(SECONDS)
+            compute(logged)
+    finally:
+        log.removeHandler(handler)
+    records = [r for r in caplog.records if "has not turned" in r.getMessage()]
+    assert [r.levelname for r in records] == ["ERROR"]
+
+
+async def test_a_loop_that_turns_is_not_spoken_of(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    heard = Heard()
+    asked = 0
+
+    def count(backend: str) -> Callable[[Callable[[], Any]], object]:
+        post = poster(backend)
+
+        def counted(function: Callable[[], Any]) -> None:
+            nonlocal asked
+            asked += 1
+            post(function)
+
+        return counted
+
+    poster = _watchdog._poster  # pyright: ignore[reportPrivateUsage]
+    monkeypatch.setattr(_watchdog, "_poster", count)
+    async with ActorSystem() as system:
+        # A loop that is asked so seldom that a busy machine is no reason.
+        forget = system.watch_loop(1.0, to=heard)
+        (thread,) = watchdogs()
+        dog_turns = asked
+        while asked < dog_turns + 2:
+            await anyio.sleep(0.01)
+        forget()
+        forget()
+        await ended(thread)
+        assert watchdogs() == []
+    assert heard == []
+
+
+async def test_what_it_cannot_say_does_not_end_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    heard = Heard()
+
+    def fail(text: str) -> None:
+        heard(text)
+        raise OSError("the disk is full")
+
+    async with ActorSystem() as system:
+        system.watch_loop(SECONDS, to=fail)
+        compute(heard.first)
+        while not heard.second.is_set():
+            await anyio.lowlevel.checkpoint()
+    assert capsys.readouterr().err.count("OSError: the disk is full") == 2
+
+
+async def test_a_tree_that_changes_meanwhile_is_read_again_and_then_left_out() -> None:
+    heard = Heard()
+    async with ActorSystem() as system:
+        trees = [RuntimeError("dictionary changed size"), system.tree()]
+
+        def look() -> Tree:
+            tree = trees.pop(0) if trees else RuntimeError("again")
+            if isinstance(tree, RuntimeError):
+                raise tree
+            return tree
+
+        for text in ("_registry", "the tree changes too fast to be read"):
+            heard = Heard()
+            forget = Watchdog(system.runtime, SECONDS, look, heard).start()
+            (thread,) = watchdogs()
+            compute(heard.first)
+            forget()
+            await ended(thread)
+            assert text in heard[0]
+
+
+async def test_it_ends_with_the_loop_and_at_the_last_moment() -> None:
+    heard = Heard()
+    posts: list[Exception | None] = [RuntimeError("the event loop is closed")]
+    async with ActorSystem() as system:
+        for last in ("no loop", "stopped"):
+            dog = Watchdog(system.runtime, SECONDS, system.tree, heard)
+            if last == "no loop":
+                dog._post = lambda _: _raise(posts[0])  # pyright: ignore[reportPrivateUsage]
+            else:
+                dog._stopped = StoppedMeanwhile()  # pyright: ignore[reportPrivateUsage]
+            forget = dog.start()
+            for thread in watchdogs():
+                await ended(thread)
+            forget()
+    assert heard == []
+
+
+def _raise(error: Exception | None) -> None:
+    assert error is not None
+    raise error
+
+
+class StoppedMeanwhile(threading.Event):
+    """Is set between being waited for and being looked at."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.set()
+        return False
+
+
+@pytest.mark.parametrize("seconds", [0, -1, float("inf"), None, "1"])
+async def test_it_watches_for_a_while_or_not_at_all(seconds: Any) -> None:
+    async with ActorSystem() as system:
+        with pytest.raises(ValueError, match="seconds must be finite seconds above 0"):
+            system.watch_loop(seconds)
+        with pytest.raises(ValueError, match="options must be TreeOptions"):
+            system.watch_loop(1.0, options=seconds)
+    with pytest.raises(ActorNotAlive):
+        system.watch_loop(1.0)
