@@ -256,7 +256,7 @@ class Actor(Generic[M]):
 
     inline_asks: bool = False
     """Whether an ask may be answered in the task of its asker, if the actor is
-    idle and ``receive`` is a plain function: some four times as fast.  The
+    idle and ``receive`` is a plain function: several times as fast.  The
     handler then sees the asker's task and context variables."""
 
     context: Context[M]

@@ -19,7 +19,7 @@ import anyio
 from .harness.machine import describe
 from .micro.crowd import FANOUT, SIZES, Crowd, actors, scattered, streams
 from .micro.duel import Verdict, fight
-from .micro.life import LIFE
+from .micro.life import LIVES
 from .micro.memory import per_receiver
 from .micro.messages import DUELS
 from .micro.peers import by_erlang, by_pykka
@@ -51,7 +51,7 @@ class Flat:
 async def duels(backend: str, rounds: int) -> list[Verdict]:
     """Fight all duels on the running loop."""
     verdicts: list[Verdict] = []
-    for duel in (*DUELS, FANOUT, LIFE):
+    for duel in (*DUELS, FANOUT, *LIVES):
         verdict = await fight(duel, backend, rounds)
         verdicts.append(verdict)
         print(

@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Final
 
 import anyio
+from anyio.lowlevel import checkpoint
 from anyio.streams.memory import MemoryObjectReceiveStream
 
 from greenroom import Actor, ActorSystem, Restart
@@ -27,7 +29,7 @@ async def _consume(
 
 
 @asynccontextmanager
-async def _stream() -> AsyncGenerator[Turn, None]:
+async def _stream(messages: int) -> AsyncGenerator[Turn, None]:
     """A task in a task group; nobody waits for its start or hears of its failure."""
     async with anyio.create_task_group() as group:
 
@@ -37,6 +39,8 @@ async def _stream() -> AsyncGenerator[Turn, None]:
                 send, receive = anyio.create_memory_object_stream[object](1024)
                 over = anyio.Event()
                 group.start_soon(_consume, receive, over)
+                for number in range(messages):
+                    await send.send(number)
                 send.close()
                 await over.wait()
             return (time.process_time() - start) / _LIVES
@@ -49,17 +53,25 @@ class _Idle(Actor[object]):
 
 
 @asynccontextmanager
-async def _actor() -> AsyncGenerator[Turn, None]:
+async def _actor(messages: int) -> AsyncGenerator[Turn, None]:
     async with ActorSystem() as system:
 
         async def live() -> float:
             start = time.process_time()
             for _ in range(_LIVES):
                 ref = await system.spawn(_Idle, restart=Restart.TEMPORARY)
+                for number in range(messages):
+                    await ref.send(number)
+                # A stop overtakes what waits; the stream's side reads it all.
+                while ref.statistics().pending:
+                    await checkpoint()
                 await ref.stop()
             return (time.process_time() - start) / _LIVES
 
         yield live
 
 
-LIFE: Final = Duel("spawn and stop", _stream, _actor)
+LIVES: Final = tuple(
+    Duel(name, partial(_stream, messages), partial(_actor, messages))
+    for name, messages in (("spawn and stop", 0), ("spawn, message, stop", 1))
+)

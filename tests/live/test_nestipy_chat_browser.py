@@ -75,7 +75,7 @@ def test_two_people_talk_and_one_reads_the_archive(
     say(ann, "I have read it all")
     wait_for(ben, "#log .text", "hello <b>Ann</b>", "I have read it all")
 
-    ben.go("about:blank")
+    ben.run("socket.close()")
     ann.wait("Ben's leaving", lambda: ann.texts("#log .note")[-1:] == ["Ben left"])
 
 
