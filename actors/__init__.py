@@ -43,7 +43,7 @@ from ._parking import Gate
 from ._ref import ActorRef, Down, Monitor
 from ._registry import Registry
 from ._report import CrashReport
-from ._request import PendingReply, Replies, Requested
+from ._request import PendingReply, Replies, Requested, commit
 from ._runtime import Runtime, run_actors, simulation
 from ._timers import Timer
 
@@ -108,6 +108,7 @@ __all__ = [
     "UnknownName",
     "Unregistered",
     "asks_fail_with",
+    "commit",
     "current",
     "error_of",
     "is_abnormal",

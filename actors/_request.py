@@ -146,6 +146,27 @@ class PendingReply(Generic[R]):
         self.ask.fail(anyio.ClosedResourceError())
 
 
+def commit(reply: PendingReply[Any]) -> Callable[[], None]:
+    """Write down that the running actor takes no message before *reply* is there.
+
+    For who will wait for it, and does other things first.
+
+    Returns:
+        A function that takes it back.
+
+    Raises:
+        AskCycle: The actor asked waits for the one who calls.
+    """
+    activation = current.get()
+    if activation is None or not activation.blocks:
+        return _nothing
+    return partial(activation.end, activation.begin(reply.ask, reply.target))
+
+
+def _nothing() -> None:
+    """There is no actor that would wait."""
+
+
 @final
 class Replies(Generic[R]):
     """Answers to many requests, in the order in which they come.

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from types import TracebackType
 from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar, cast, final
 
-from ..actors import ActorCrashed, ActorError, PendingReply, Replies, Runtime
+from ..actors import ActorCrashed, ActorError, PendingReply, Replies, Runtime, commit
 from ._check import check, check_count, is_seconds
 from ._child import Alarm, Child, end_children
 from ._errors import SupervisorError
@@ -63,18 +63,26 @@ class Running(Protocol):
 class _Slot:
     """One item that is under way."""
 
-    __slots__ = ("alarm", "index", "item", "overdue", "task")
+    __slots__ = ("alarm", "index", "item", "overdue", "release", "task")
 
     def __init__(self, index: int, item: object, task: Running) -> None:
         self.index = index
         self.item = item
         self.task = task
+        # Who takes the results handles no message before it has left the stream:
+        # a task that asks it something is to be told at once.
+        self.release: Callable[[], None] = commit(task.reply)
         self.alarm: Alarm | None = None
         self.overdue = False
 
     def ring(self) -> None:
         self.overdue = True
         self.task.cancel()
+
+    def leave(self) -> None:
+        self.release()
+        if self.alarm is not None:
+            self.alarm.done = True
 
 
 @final
@@ -128,7 +136,7 @@ class Stream(Generic[R_co]):
         slots = list(self._slots.values())
         self._slots.clear()
         for slot in slots:
-            _silence(slot)
+            slot.leave()
         await end_children([slot.task.child for slot in slots])
 
     def __aiter__(self) -> AsyncIterator[R_co]:
@@ -142,7 +150,7 @@ class Stream(Generic[R_co]):
             if not self._slots:
                 raise StopAsyncIteration
             slot = await self._next()
-            _silence(slot)
+            slot.leave()
             try:
                 return cast("R_co", slot.task.reply.result())
             except ActorError as error:
@@ -189,8 +197,3 @@ class Stream(Generic[R_co]):
         elif isinstance(error, ActorCrashed) and error.__cause__ is not None:
             cause = error.__cause__
         return ItemFailed(slot.index, slot.item, cause)
-
-
-def _silence(slot: _Slot) -> None:
-    if slot.alarm is not None:
-        slot.alarm.done = True

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable
+from functools import partial
 from typing import Any
 
 import anyio
@@ -18,8 +19,6 @@ from greenroom import (
     AskCycle,
     AskTimeout,
     ChildSpec,
-    Decline,
-    GaveUp,
     Intensity,
     MailboxFull,
     MailboxOptions,
@@ -41,8 +40,9 @@ from .kit import (
     Journal,
     decline,
     elapse,
+    fails_again,
     family,
-    in_turn,
+    lasting,
     now,
     patient,
     running,
@@ -58,13 +58,11 @@ class Who(Request[str]):
 
 
 class Routee(Actor[Any]):
-    """Writes down what it gets; holds it until its gate is open.
+    """Writes down what it gets, and answers with its name.
 
-    Messages: a number or a text; `Who`; an exception to fail with; a reason to end
-    with; a function of the actor.
+    It fails with an exception, ends with a reason, waits for an event and calls a
+    function with itself.
     """
-
-    gate: anyio.Event
 
     def __init__(self, name: str, got: list[tuple[str, object]]) -> None:
         self.name = name
@@ -106,7 +104,7 @@ def pool(
         [
             ChildSpec(
                 name,
-                lambda name=name: Routee(name, got),  # type: ignore[misc]
+                partial(Routee, name, got),
                 restart,
                 mailbox=MailboxOptions(capacity=capacity, overflow=overflow),
             )
@@ -141,7 +139,7 @@ async def fill(router: Router[Any], names: str) -> anyio.Event:
     return gate
 
 
-def names(got: Got) -> str:
+def heard(got: Got) -> str:
     """Who got something, in order."""
     return "".join(name for name, _ in got)
 
@@ -161,12 +159,13 @@ async def test_routees_take_turns() -> None:
         for number in range(7):
             router.tell(number)
             await wait_idle()
-        assert names(got) == "abcabca"
+        assert heard(got) == "abcabca"
         assert [await router.ask("ask") for _ in range(3)] == ["b", "c", "a"]
         assert router.try_tell(7)
+        await wait_idle()
         await router.send(8)
         await wait_idle()
-        assert names(got[-2:]) == "bc"
+        assert heard(got[-2:]) == "bc"
 
 
 async def test_a_full_routee_is_passed_over() -> None:
@@ -177,12 +176,12 @@ async def test_a_full_routee_is_passed_over() -> None:
         for number in range(4):
             router.tell(number)
             await wait_idle()
-        assert names(got) == "acac"
+        assert heard(got) == "acac"
         assert await router.ask("ask") == "a"
         await router.send("sent")
-        gate.set()
         await wait_idle()
-        assert names(got[-2:]) == "cb"
+        assert who_got(got, "sent") == "c"
+        gate.set()
 
 
 async def test_what_nobody_has_room_for_is_refused_or_waits() -> None:
@@ -216,7 +215,10 @@ async def test_a_full_mailbox_does_what_its_policy_says() -> None:
     got: Got = []
     router = pool(got, number=1, capacity=1, overflow=Overflow.DROP_OLD)
     async with running(router):
-        gate = await fill_one(router)
+        gate = anyio.Event()
+        router.tell(gate)
+        await wait_idle()
+        router.tell("old")
         router.tell("new")
         gate.set()
         await wait_idle()
@@ -224,19 +226,10 @@ async def test_a_full_mailbox_does_what_its_policy_says() -> None:
         assert router.context.runtime.dead_letters.counts == {Undelivered.OVERFLOW: 1}
 
 
-async def fill_one(router: Router[Any]) -> anyio.Event:
-    gate = anyio.Event()
-    router.tell(gate)
-    await wait_idle()
-    router.tell("old")
-    return gate
-
-
 async def test_a_routee_that_waits_for_its_restart_is_passed_over() -> None:
-    got: Got = []
     router = Router(
         [
-            worker("a", Journal(), on_start=in_turn(None, fail_once)),
+            worker("a", Journal(), on_start=fails_again()),
             worker("b", Journal()),
         ],
         **patient(),
@@ -249,19 +242,10 @@ async def test_a_routee_that_waits_for_its_restart_is_passed_over() -> None:
             router.tell("which?")
         a, b = router.routees
         assert (a.statistics().accepted, b.statistics().accepted) == (1, 4)
-        # If there is nobody else it keeps what comes.
-        await b.stop()
-        assert not got
-
-
-async def fail_once(_: object) -> None:
-    raise Boom
 
 
 async def test_if_only_those_that_restart_are_there_it_waits_for_them() -> None:
-    router = Router(
-        [worker("a", Journal(), on_start=in_turn(None, fail_once))], **patient()
-    )
+    router = Router([worker("a", Journal(), on_start=fails_again())], **patient())
     async with running(router):
         router.tell(Boom())
         await wait_idle()
@@ -285,7 +269,7 @@ async def test_the_same_key_goes_to_the_same_routee() -> None:
             assert isinstance(message, tuple)
             owners.setdefault(message[0], set()).add(name)
         assert {len(each) for each in owners.values()} == {1}
-        assert set(names(got)) == {"a", "b", "c"}
+        assert set(heard(got)) == {"a", "b", "c"}
         assert await router.ask("key-1") in owners["key-1"]
 
 
@@ -474,7 +458,7 @@ async def test_it_keeps_routing_to_the_rest_of_the_routees_if_some_stop(
             router.tell(number)
             await router.send(number)
         await wait_idle()
-        assert names(got) == "b" * 20
+        assert heard(got) == "b" * 20
         if routing is not Routing.BROADCAST:
             assert await router.ask("x") == "b"
         assert top.alive
@@ -482,9 +466,7 @@ async def test_it_keeps_routing_to_the_rest_of_the_routees_if_some_stop(
 
 @pytest.mark.parametrize("restart", [Restart.TEMPORARY, Restart.TRANSIENT])
 @pytest.mark.parametrize("routing", Routing)
-async def test_it_stops_if_all_routees_stop(
-    routing: Routing, restart: Restart
-) -> None:
+async def test_it_stops_if_all_routees_stop(routing: Routing, restart: Restart) -> None:
     """Behaviour 159: stops if all children stop."""
     router = pool([], routing, restart=restart)
     async with running(router) as top:
@@ -544,17 +526,178 @@ async def test_a_send_goes_to_another_if_the_routee_ends_meanwhile() -> None:
     got: Got = []
     router = pool(got, number=2, capacity=1, restart=Restart.TEMPORARY)
     async with running(router):
-        await fill(router, "ab")
+        gate = await fill(router, "ab")
         async with anyio.create_task_group() as group:
             group.start_soon(router.send, "sent")
             await wait_idle()
-            await routee(router, "a").stop_soon(1) if False else None
             routee(router, "a").kill()
             await wait_idle()
-            routee(router, "b").kill()
-            await elapse(0.1)
-            group.cancel_scope.cancel()
-        assert who_got(got, "sent") == ""
+            gate.set()
+        await wait_idle()
+        assert who_got(got, "sent") == "b"
+
+
+async def test_the_time_of_a_send_does_not_begin_anew_with_another_routee() -> None:
+    router = pool([], number=2, capacity=1, restart=Restart.TEMPORARY)
+    async with running(router), anyio.create_task_group() as group:
+        await fill(router, "ab")
+        began = now()
+
+        async def send() -> None:
+            with pytest.raises(SendTimeout):
+                await router.send("sent", timeout=3)
+            assert now() - began == pytest.approx(3)
+
+        group.start_soon(send)
+        await elapse(2)
+        routee(router, "a").kill()
+
+
+async def test_an_ask_fails_with_its_routee_and_is_not_tried_elsewhere() -> None:
+    got: Got = []
+    router = pool(got, number=2, restart=Restart.TEMPORARY)
+    async with running(router):
+        with pytest.raises(ActorCrashed) as crashed:
+            await router.ask(Boom())
+        assert crashed.value.path == "/top/a"
+        assert [ref.name for ref in router.routees] == ["b"]
+        assert got == []
+
+
+# -- who waits for whom ----------------------------------------------------
+
+
+async def test_a_routee_that_asks_itself_through_the_router_is_told_so() -> None:
+    router = pool([], number=1)
+
+    async def ask(_: Routee) -> object:
+        try:
+            return await router.ask("me?")
+        except AskCycle as error:
+            return error.cycle
+
+    async with running(router):
+        assert await router.ask(ask) == ("/top/a", "/top/a")
+
+
+async def test_a_routee_that_is_full_is_not_told_its_own_broadcast() -> None:
+    got: Got = []
+    router = pool(got, Routing.BROADCAST, number=2, capacity=1)
+
+    gate = anyio.Event()
+
+    async def shout(_: Routee) -> None:
+        await gate.wait()
+        await router.send("hello")
+
+    async with running(router):
+        routee(router, "a").tell(shout)
+        await wait_idle()
+        routee(router, "a").tell("fills")
+        gate.set()
+        await wait_idle()
+        (letter,) = router.context.runtime.dead_letters.latest
+        assert (letter.recipient, letter.message) == ("/top/a", "hello")
+        assert isinstance(letter.error, AskCycle)
+        assert who_got(got, "hello") == "b"
+
+
+# -- by way of its own ref -------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("routing", "expected"),
+    [(Routing.ROUND_ROBIN, "a"), (Routing.BROADCAST, "abc")],
+)
+async def test_what_is_told_to_its_ref_is_passed_on(
+    routing: Routing, expected: str
+) -> None:
+    got: Got = []
+    router = pool(got, routing)
+    async with running(router) as ref:
+        ref.tell("told")
+        await wait_idle()
+        assert who_got(got, "told") == expected
+        # As any actor's: it is found by name, and gets what is published.
+        async with ActorSystem() as system:
+            other = await system.spawn(pool(got, routing), name="other")
+            await system.registry.join("all", other)
+            await system.registry.publish(["all"], "published")
+            await wait_idle()
+            assert who_got(got, "published") == expected
+        seen = ref.statistics()
+        assert (seen.accepted, seen.handled) == (1, 1)
+
+
+async def test_what_is_asked_of_its_ref_is_answered_by_a_routee() -> None:
+    got: Got = []
+    router = pool(got)
+    async with running(router) as ref:
+        assert [await ref.ask(Who()) for _ in range(4)] == ["a", "b", "c", "a"]
+        # The router waits for nobody.
+        async with anyio.create_task_group() as group:
+
+            async def slow() -> None:
+                assert await ref.ask(gate) == "b"
+
+            gate = anyio.Event()
+            group.start_soon(slow)
+            await wait_idle()
+            assert [await ref.ask(Who()) for _ in range(2)] == ["c", "a"]
+            gate.set()
+        with pytest.raises(ActorCrashed) as crashed:
+            await ref.ask(Boom())
+        assert crashed.value.path.startswith("/top/")
+
+
+async def test_an_ask_of_its_ref_that_nobody_waits_for_is_skipped() -> None:
+    got: Got = []
+    router = pool(got, number=1)
+    async with running(router) as ref:
+        gate = anyio.Event()
+        router.tell(gate)
+        with pytest.raises(AskTimeout):
+            await ref.ask("late", timeout=1)
+        gate.set()
+        await wait_idle()
+        assert got == []
+        (letter,) = router.context.runtime.dead_letters.latest
+        assert (letter.message, letter.recipient) == ("late", "/top/a")
+        assert letter.why is Undelivered.EXPIRED
+
+
+async def test_what_no_routee_takes_of_what_came_to_its_ref_is_not_lost() -> None:
+    router = pool([], number=1, capacity=1)
+    async with running(router) as ref:
+        gate = await fill(router, "a")
+        ref.tell("told")
+        with pytest.raises(MailboxFull) as full:
+            await ref.ask("asked")
+        assert (full.value.path, full.value.message) == ("/top/a", "asked")
+        letters = router.context.runtime.dead_letters.latest
+        assert [(each.message, each.recipient, each.why) for each in letters] == [
+            ("told", "/top", Undelivered.OVERFLOW),
+            ("asked", "/top", Undelivered.OVERFLOW),
+        ]
+        gate.set()
+
+
+async def test_what_comes_to_its_ref_when_the_last_routee_stops_is_not_lost() -> None:
+    spec = worker("a", Journal(), Restart.TEMPORARY, on_stop=lasting(1))
+    router = Router([spec])
+    async with running(router) as ref:
+        router.routees[0].stop_nowait()
+        await wait_idle()
+        assert router.routees == ()
+        ref.tell("told")
+        with pytest.raises(ActorNotAlive, match="no routee is left"):
+            await ref.ask("asked")
+        letters = router.context.runtime.dead_letters.latest
+        assert [(each.message, each.why) for each in letters] == [
+            ("told", Undelivered.NO_RECIPIENT),
+            ("asked", Undelivered.NO_RECIPIENT),
+        ]
+        assert await ref.wait_stopped() == Shutdown("no routee is left")
 
 
 def test_whatever_is_wrong_is_refused_by_name() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any, Literal
 
@@ -17,6 +17,7 @@ from greenroom import (
     ItemFailed,
     Killed,
     Shutdown,
+    Stream,
     TaskSupervisor,
     TooManyChildren,
 )
@@ -69,6 +70,14 @@ class Load:
 @pytest.fixture
 def load() -> Load:
     return Load()
+
+
+async def take(stream: Stream[object], taken: list[object] | None = None) -> None:
+    """Take all results; write them down in *taken*."""
+    async with stream as results:
+        async for each in results:
+            if taken is not None:
+                taken.append(each)
 
 
 # -- order and bounds --------------------------------------------------------
@@ -195,12 +204,11 @@ async def test_a_failure_is_raised_where_its_result_is_taken(
     """Behaviour 122: async_stream with exits."""
     async with supervising() as tasks:
         taken: list[object] = []
+        stream = tasks.stream(
+            [1, "bad", 50], load.work, max_concurrency=2, ordered=ordered
+        )
         with pytest.raises(ItemFailed, match="item 1 failed: Boom") as caught:
-            async with tasks.stream(
-                [1, "bad", 50], load.work, max_concurrency=2, ordered=ordered
-            ) as results:
-                async for each in results:
-                    taken.append(each)
+            await take(stream, taken)
         assert (caught.value.index, caught.value.item) == (1, "bad")
         assert isinstance(caught.value.__cause__, Boom)
         assert taken == ([1] if ordered else [])
@@ -265,9 +273,7 @@ async def test_a_source_that_raises_ends_the_stream(load: Load) -> None:
 
     async with supervising() as tasks:
         with pytest.raises(LookupError, match="no more"):
-            async with tasks.stream(source(), load.work) as results:
-                async for _ in results:
-                    pass
+            await take(tasks.stream(source(), load.work))
         assert load.running == 0
 
 
@@ -279,9 +285,7 @@ async def test_an_item_that_takes_too_long_is_raised(load: Load) -> None:
     async with supervising() as tasks:
         began = now()
         with pytest.raises(ItemFailed) as caught:
-            async with tasks.stream([1, 100], load.work, timeout=3) as results:
-                async for _ in results:
-                    pass
+            await take(tasks.stream([1, 100], load.work, timeout=3))
         assert now() - began == pytest.approx(3)
         assert isinstance(caught.value.__cause__, TimeoutError)
         assert str(caught.value.__cause__) == "took over 3 s"
@@ -349,10 +353,14 @@ async def test_leaving_the_iteration_stops_the_unused_tasks(
 async def test_leaving_by_an_exception_stops_the_unused_tasks(load: Load) -> None:
     """Behaviour 122: async_stream with outer failure."""
     async with supervising() as tasks:
-        with pytest.raises(Boom):
+
+        async def leave() -> None:
             async with tasks.stream([1, 100], load.work) as results:
                 async for _ in results:
                     raise Boom
+
+        with pytest.raises(Boom):
+            await leave()
         assert load.cancelled == [100]
         assert load.running == 0
 
@@ -361,9 +369,7 @@ async def test_a_consumer_that_is_cancelled_leaves_no_task(load: Load) -> None:
     """Behaviour 122: async_stream shuts down unused tasks."""
     async with supervising() as tasks:
         with anyio.move_on_after(1):
-            async with tasks.stream([100, 200], load.work) as results:
-                async for _ in results:
-                    pass
+            await take(tasks.stream([100, 200], load.work))
         await wait_idle()
         assert load.cancelled == [100, 200]
 
@@ -419,29 +425,34 @@ async def test_a_task_that_asks_its_consumer_back_is_told(load: Load) -> None:
         assert tasks_done == [100, 200]
 
 
-async def test_a_consumer_does_not_wait_for_what_waits_for_it(load: Load) -> None:
+async def test_a_consumer_does_not_wait_for_what_waits_for_it() -> None:
     tasks = TaskSupervisor()
     async with ActorSystem() as system:
         await system.spawn(tasks, name="tasks")
+        stream: list[AsyncIterator[object]] = []
 
         class Late(Actor[str]):
             async def receive(self, message: str) -> object:
-                async def ask_back(_: object) -> object:
-                    return await self.context.ref.ask("hello", timeout=None)
-
                 if message == "hello":
                     return message
-                async with tasks.stream([1], ask_back) as results:
-                    stream = aiter(results)
-                    with anyio.move_on_after(0):
-                        await anext(stream)
-                    await wait_idle()
-                    with pytest.raises(AskCycle):
-                        await anext(stream)
+                await wait_idle()
+                with pytest.raises(AskCycle):
+                    await anext(stream[0])
                 return "told"
 
         late = await system.spawn(Late())
-        assert await late.ask("go") == "told"
+
+        async def ask_back(_: object) -> object:
+            return await late.ask("hello", timeout=None)
+
+        async with tasks.stream([1], ask_back) as results:
+            stream.append(aiter(results))
+            # Begun by somebody else, whom the task need not know of.
+            reply = late.request("go")
+            with anyio.move_on_after(0):
+                await anext(stream[0])
+            assert await reply.wait() == "told"
+            assert await anext(stream[0]) == "hello"
 
 
 async def test_a_task_that_will_not_end_holds_up_the_block_no_longer_than_that() -> (
@@ -462,18 +473,15 @@ async def test_the_end_of_the_supervisor_fails_what_is_left(load: Load) -> None:
     tasks = TaskSupervisor()
     async with ActorSystem() as system:
         await system.spawn(tasks, name="tasks")
-        with pytest.raises(ItemFailed) as caught:
-            async with tasks.stream([100], load.work) as results:
-                async with anyio.create_task_group() as group:
 
-                    async def stop() -> None:
-                        await wait_idle()
-                        group.start_soon(system.stop_child, "tasks")
+        async def stop() -> None:
+            await wait_idle()
+            await system.stop_child("tasks")
 
-                    group.start_soon(stop)
-                    with anyio.CancelScope(shield=True):
-                        await wait_idle()
-                await anext(results)
+        async with anyio.create_task_group() as group:
+            group.start_soon(stop)
+            with pytest.raises(ItemFailed) as caught:
+                await take(tasks.stream([100], load.work))
         assert isinstance(caught.value.__cause__, ActorNotAlive)
         assert caught.value.__cause__.reason == Shutdown()
 
@@ -485,9 +493,7 @@ async def test_a_stream_needs_room_for_its_tasks(load: Load) -> None:
     """Behaviours 121, 122: async_stream raises when :max_children is reached."""
     async with supervising(max_children=2) as tasks:
         with pytest.raises(TooManyChildren):
-            async with tasks.stream([1] * 3, load.work, max_concurrency=3) as results:
-                async for _ in results:
-                    pass
+            await take(tasks.stream([1] * 3, load.work, max_concurrency=3))
         assert tasks.children() == ()
         # As many at a time as there is room for is fine, however many in all.
         async with tasks.stream([1] * 9, load.work, max_concurrency=2) as results:
