@@ -59,12 +59,15 @@ class Line(Room[M]):
         owner: Who is told of its watermarks.
         parker: How its reader and its senders sleep.
         weigh: Weight of one message, if messages have one.
+        wake: Called with this, when something comes while the reader sleeps; by
+            default it is woken.
     """
 
     __slots__ = (
         "_park",
         "_senders",
         "_unpark",
+        "_wake",
         "accepted",
         "closed",
         "parked",
@@ -77,11 +80,13 @@ class Line(Room[M]):
         owner: MailboxOwner,
         parker: Parker,
         weigh: Callable[[object], int] | None,
+        wake: Callable[[Any], None] | None = None,
     ) -> None:
         super().__init__(options, owner, weigh)
         # Looked up once: these are called for every message.
         self._park = parker.park
         self._unpark = parker.unpark
+        self._wake = wake or parker.unpark
         self._senders: deque[Sender] | None = None
         self.accepted: int = 0
         self.refused: int = 0
@@ -107,7 +112,7 @@ class Line(Room[M]):
             queue.append(message)
             self.accepted += 1
             if self.parked is not None:
-                self._unpark(self)
+                self._wake(self)
             return None
         weight = self._weight_of(message)
         if not self._barred and self._fits(weight):
@@ -166,4 +171,4 @@ class Line(Room[M]):
         self.accepted += 1
         self._append(message, weight)
         if self.parked is not None:
-            self._unpark(self)
+            self._wake(self)

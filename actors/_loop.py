@@ -136,7 +136,7 @@ async def serve(
             if not queue and not mailbox.system:
                 break
             if tick() > until:
-                if (seconds := tick() - began) > SLOW_SECONDS:
+                if queue and (seconds := tick() - began) > SLOW_SECONDS:
                     _warn(addressee, message, seconds)
                 mailbox.mark(began)
                 await checkpoint()

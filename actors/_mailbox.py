@@ -65,6 +65,8 @@ class Mailbox(Line[M]):
         owner: Who is told what it did on its own.
         parker: How its reader and its senders sleep.
         enveloped: Whether asks may be among the messages.
+        wake: Called with the mailbox, when something comes while the reader
+            sleeps; by default the reader is woken.
     """
 
     weight: int
@@ -85,9 +87,10 @@ class Mailbox(Line[M]):
         parker: Parker,
         *,
         enveloped: bool = True,
+        wake: Callable[[Any], None] | None = None,
     ) -> None:
         weigh = _of_content(options.weigh) if enveloped else options.weigh
-        super().__init__(options, owner, parker, weigh)
+        super().__init__(options, owner, parker, weigh, wake)
         # Made when first needed: most mailboxes never see a system message
         # before their last one, and a deque weighs as much as a task.
         self.system: deque[object] | None = None
@@ -125,7 +128,7 @@ class Mailbox(Line[M]):
         queue.append(message)
         self.accepted += 1
         if self.parked is not None:
-            self._unpark(self)
+            self._wake(self)
         return True
 
     def _put_at_limit(self, message: M, weight: int) -> bool:
@@ -188,7 +191,7 @@ class Mailbox(Line[M]):
         else:
             self.system.append(message)
         if self.parked is not None:
-            self._unpark(self)
+            self._wake(self)
 
     def promise(self, message: M) -> bool:
         """Set room for *message* aside, to be filled by `keep_promise`.
@@ -212,7 +215,7 @@ class Mailbox(Line[M]):
             return
         self._fill(message, weight)
         if self.parked is not None:
-            self._unpark(self)
+            self._wake(self)
 
     # -- taking ------------------------------------------------------------
 
@@ -264,7 +267,7 @@ class Mailbox(Line[M]):
         """Put all that was stashed before all that waits; see `Room`."""
         number = super().unstash()
         if number and self.parked is not None:
-            self._unpark(self)
+            self._wake(self)
         return number
 
     def put_back(self) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import reprlib
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 from ._actor import Actor
 from ._ask import Ask
@@ -62,7 +62,7 @@ def report_crash(
     path: str,
     incarnation: int,
     reason: ExitReason,
-    actor: Actor[object] | None,
+    actor: Actor[Any] | None,
     message: object,
 ) -> CrashReport | None:
     """Describe a failed incarnation, before its actor is let go.

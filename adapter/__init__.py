@@ -13,11 +13,12 @@ from ._errors import (
     EventError,
     NotRunning,
 )
+from ._frames import Message
 from ._hooks import PayloadHooks
 from ._options import Options
 from ._packets import Ack, AckFailure, BadFrame, Event, Frame, Packet
 from ._statistics import AdapterStatistics, Flow
-from ._transport import Transport, TransportClosed
+from ._transport import Stopping, Transport, TransportClosed
 
 __all__ = [
     "Ack",
@@ -37,11 +38,13 @@ __all__ = [
     "Frame",
     "Handler",
     "JsonEnvelope",
+    "Message",
     "NotEncodable",
     "NotRunning",
     "Options",
     "Packet",
     "PayloadHooks",
+    "Stopping",
     "Transport",
     "TransportClosed",
 ]

@@ -9,8 +9,13 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
 from typing import Any, TypeAlias, final
 
+import anyio
+from anyio.lowlevel import checkpoint
+
+from ._frames import Message as Outbound
 from ._packets import Frame
-from ._transport import TransportClosed
+from ._transport import Stopping, TransportClosed
+from ._wire import Wire, find_stopping, find_wire, may_accept
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -41,9 +46,9 @@ def _is_below(path: str, requested: str) -> bool:
 
 @final
 class AsgiTransport:
-    """A WebSocket as an ASGI server hands it over."""
+    """A WebSocket as an ASGI server hands it over; with a wire where there is one."""
 
-    __slots__ = ("_closed", "_http_response", "_receive", "_send")
+    __slots__ = ("_closed", "_gone", "_http_response", "_receive", "_send", "_wire")
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._receive = receive
@@ -52,16 +57,27 @@ class AsgiTransport:
             scope.get("extensions") or {}
         )
         self._closed = False
+        # There is nothing more to receive.
+        self._gone = False
+        self._wire: Wire | None = None
+
+    @property
+    def stopping(self) -> Stopping | None:
+        """See `Transport`."""
+        return find_stopping(self._send)
 
     async def _connect(self) -> None:
         message = await self._receive()
         if message["type"] != "websocket.connect":
-            self._closed = True
+            self._closed = self._gone = True
             raise TransportClosed(message.get("code", 1006))
 
     async def accept(self) -> None:
         """See `Transport`."""
         await self._connect()
+        if not await may_accept(self._send):
+            self._closed = self._gone = True
+            raise TransportClosed(1002)
         try:
             await self._send({"type": "websocket.accept"})
         except Exception as error:
@@ -73,6 +89,7 @@ class AsgiTransport:
             with suppress(Exception):
                 await self._send({"type": "websocket.close", "code": 1002})
             raise TransportClosed(1006, str(error)) from error
+        self._wire = find_wire(self._send)
 
     async def refuse(self, status: int) -> None:
         """See `Transport`.  Where the server cannot send a status, it sends 403."""
@@ -104,7 +121,7 @@ class AsgiTransport:
                 return text
             data: bytes = message.get("bytes") or b""
             return data
-        self._closed = True
+        self._closed = self._gone = True
         code = message.get("code")
         raise TransportClosed(
             _NO_STATUS if code is None else code, message.get("reason") or ""
@@ -114,6 +131,9 @@ class AsgiTransport:
         """See `Transport`."""
         if self._closed:
             raise TransportClosed(1006)
+        if self._wire is not None:
+            await self._wire.write(Outbound(frame))
+            return
         try:
             if isinstance(frame, str):
                 await self._send({"type": "websocket.send", "text": frame})
@@ -125,9 +145,20 @@ class AsgiTransport:
             self._closed = True
             raise TransportClosed(1006, str(error)) from error
 
-    def try_send(self, frame: Frame) -> bool:
+    def try_send(self, message: Outbound) -> bool:
         """See `Transport`.  ASGI has no such thing."""
-        return False
+        wire = self._wire
+        return wire is not None and not self._closed and wire.try_write(message)
+
+    @property
+    def unsent(self) -> bool:
+        """See `Transport`."""
+        return self._wire is not None and self._wire.unsent
+
+    async def flush(self) -> None:
+        """See `Transport`."""
+        if self._wire is not None:
+            await self._wire.flush()
 
     async def close(self, code: int, reason: str) -> None:
         """See `Transport`."""
@@ -143,3 +174,22 @@ class AsgiTransport:
     def abort(self) -> None:
         """See `Transport`.  ASGI has no such thing; the server is left to it."""
         self._closed = True
+        if self._wire is not None:
+            self._wire.abort()
+
+    async def linger(self, seconds: float) -> None:
+        """See `Transport`: take what still comes, until the peer is gone.
+
+        hypercorn hands an app its messages through a queue of 10.  An app that
+        returns while that is full leaves hypercorn waiting for room in it for
+        ever: the TCP connection then outlives its peer.
+        """
+        for last in (False, True):
+            with suppress(TransportClosed), anyio.move_on_after(seconds):
+                while not self._gone:
+                    await self.receive()
+                    # A server with a queue may never yield here.
+                    await checkpoint()
+            if self._gone or last:
+                return
+            self.abort()

@@ -4,18 +4,46 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from typing import Any
+from typing import Any, Protocol, final
 
 from ._client import Client
 from ._dispatcher import Handler
 
 
-async def call(handler: Handler, event: str, client: Client, data: Any) -> Any:
-    """Call *handler* and see it through; see `outcome`."""
-    result = handler(event, client, data)
-    if inspect.isawaitable(result):
-        return await outcome(result)
-    return result
+class Caller(Protocol):
+    """Who calls the handlers of one client."""
+
+    async def call(
+        self, handler: Handler, event: str, client: Client, data: Any
+    ) -> Any:
+        """Call *handler* and see it through; see `outcome`."""
+        ...
+
+    def close(self) -> None:
+        """The client is gone: nothing will be called any more."""
+        ...
+
+
+@final
+class Direct:
+    """Calls them where it is called itself: in the client's own task."""
+
+    __slots__ = ()
+
+    async def call(
+        self, handler: Handler, event: str, client: Client, data: Any
+    ) -> Any:
+        """Call *handler* and see it through; see `outcome`."""
+        result = handler(event, client, data)
+        if inspect.isawaitable(result):
+            return await outcome(result)
+        return result
+
+    def close(self) -> None:
+        """Forget nothing: nothing is kept."""
+
+
+DIRECT = Direct()
 
 
 async def outcome(result: Any) -> Any:

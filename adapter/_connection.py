@@ -32,7 +32,7 @@ from ..actors import (
 from ._acks import Acks, Callback
 from ._alarm import Alarm, ring_after
 from ._asgi import Scope
-from ._calling import call, outcome
+from ._calling import Caller
 from ._client import Client
 from ._codec import Codec, NotEncodable
 from ._dispatcher import ROOT, Dispatcher, check_event
@@ -57,6 +57,10 @@ class House(Protocol):
     debug: bool
     answers_unknown: bool
     client_class: type[Client]
+
+    def caller(self) -> Caller:
+        """Who calls the handlers of a new client."""
+        ...
 
     def next_id(self) -> int:
         """An id for an ack, used once."""
@@ -96,6 +100,7 @@ class Connection(Actor[Inbound]):
     __slots__ = (
         "_acks",
         "_admitted",
+        "_caller",
         "_clients",
         "_house",
         "_leaving",
@@ -151,6 +156,7 @@ class Connection(Actor[Inbound]):
             raise Decline  # its server has not waited
         house = self._house
         runtime: Runtime = self.context.runtime
+        self._caller = house.caller()
         self._acks = Acks(self.sid, runtime, house.options.max_acks)
         self.writer = Writer(
             self.context.path,
@@ -180,9 +186,15 @@ class Connection(Actor[Inbound]):
             await self._open()
         else:
             try:
-                await outcome(message.callback(message.data))
+                await self._call_back(message)
             except Exception:
                 _log.exception("the callback of an ack raised, client %s", self.sid)
+
+    async def _call_back(self, message: _Answered) -> None:
+        def answered(event: str, client: Client, data: Any) -> Any:
+            return message.callback(data)
+
+        await self._caller.call(answered, "", self.client(ROOT), message.data)
 
     async def stopped(self, reason: ExitReason) -> None:
         """See the client off."""
@@ -222,6 +234,7 @@ class Connection(Actor[Inbound]):
         if self._patience is not None:
             self._patience.settle()
         if self.is_set_up:
+            self._caller.close()
             self.writer.abandon()
             if not self.writer.ended.opened:
                 self.transport.abort()
@@ -238,7 +251,7 @@ class Connection(Actor[Inbound]):
         with anyio.move_on_after(self._house.options.disconnect_seconds) as scope:
             for handler in self._house.dispatcher.disconnect:
                 try:
-                    await call(handler, "disconnect", client, None)
+                    await self._caller.call(handler, "disconnect", client, None)
                 except Exception:
                     _log.exception("on_disconnect raised, client %s", self.sid)
         if scope.cancelled_caught:
@@ -254,7 +267,7 @@ class Connection(Actor[Inbound]):
         try:
             for handler in self._house.dispatcher.connect:
                 try:
-                    await call(handler, "connect", client, None)
+                    await self._caller.call(handler, "connect", client, None)
                 except Exception as error:
                     await self._handler_failed(None, error)
                 if not self.connected:
@@ -326,13 +339,13 @@ class Connection(Actor[Inbound]):
         client.data = packet.data
         try:
             for seen in dispatcher.message:
-                await call(seen, packet.event, client, packet.data)
+                await self._caller.call(seen, packet.event, client, packet.data)
             handler = dispatcher.find(packet.event, packet.namespace)
             if handler is None:
                 if not self._house.answers_unknown:
                     return
                 raise EventError("unknown_event", f"no event {packet.event!r:.64}")
-            result = await call(handler, packet.event, client, packet.data)
+            result = await self._caller.call(handler, packet.event, client, packet.data)
             if packet.id is not None:
                 await self._send(Outgoing(self._house.codec.ack(packet.id, result)))
         except Exception as error:

@@ -60,13 +60,12 @@ def keep_requests_apart(http: Any) -> None:
     called: with any middleware that waits in between, one client is given the
     answer to another one's request.
     """
-    kind: type = type(http)
+    kind: type[object] = type(http)
+    kept: dict[str, object] = vars(http)
     names = ("scope", "receive", "send")
-    if isinstance(vars(kind).get("scope"), property) or not vars(http).keys() >= {
-        *names
-    }:
+    if isinstance(vars(kind).get("scope"), property) or not kept.keys() >= {*names}:
         return
-    apart = {name: _of_this_task(name, vars(http).pop(name)) for name in names}
+    apart = {name: _of_this_task(name, kept.pop(name)) for name in names}
     http.__class__ = type(kind.__name__, (kind,), apart)
 
 

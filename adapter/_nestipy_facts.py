@@ -144,7 +144,7 @@ class Nestipy:
     """What marks what shall be given the adapter."""
     no_marker: Any
     """What marks what is not marked."""
-    provider: type
+    provider: Any
     """How a module provides a guard, say, for all: by a token and a class."""
     pipe_metadata: Callable[..., object]
 
@@ -173,6 +173,7 @@ def _load() -> Nestipy:
         import_module(f"nestipy.common.{name}")
         for name in ("guards", "interceptor", "pipes", "exception.meta")
     )
+    statuses: dict[str, Any] = vars(common.HttpStatus)
     tokens = import_module("nestipy.core.constant")
     return Nestipy(
         container=ioc.NestipyContainer.get_instance,
@@ -183,7 +184,7 @@ def _load() -> Nestipy:
         http_exception=common.HttpException,
         status_names={
             code: name.lower()
-            for name, code in vars(common.HttpStatus).items()
+            for name, code in statuses.items()
             if isinstance(code, int)
         },
         discover=core.DiscoverService,

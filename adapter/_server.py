@@ -22,6 +22,7 @@ import anyio
 from ..actors import ActorNotAlive, Gate, MailboxOptions, Registry, StartError
 from ..supervision import ActorSystem, ChildSpec, DynamicSupervisor, Restart
 from ._asgi import Scope
+from ._calling import DIRECT, Caller
 from ._client import Client
 from ._codec import Codec
 from ._connection import Connection
@@ -30,7 +31,7 @@ from ._errors import NotRunning
 from ._options import Options
 from ._rooms import ALL, SID_PREFIX
 from ._statistics import AdapterStatistics, Flow
-from ._transport import Transport, TransportClosed
+from ._transport import Stopping, Transport, TransportClosed
 from ._writer import outbox_options
 
 _log = logging.getLogger("greenroom.adapter")
@@ -62,6 +63,8 @@ class Server:
         self.debug = debug
         self.answers_unknown = answers_unknown
         self.client_class: type[Client] = Client
+        # Who calls the handlers of a new client; see House.
+        self.caller: Callable[[], Caller] = lambda: DIRECT
         self.outbox_bounds = outbox_options(options)
         self._inbox_bounds = MailboxOptions(capacity=options.inbox_messages)
         self.connections: dict[str, Connection] = {}
@@ -75,6 +78,8 @@ class Server:
         self._inbound = Flow()
         self._outbound = Flow()
         self._ids = itertools.count(1)
+        # Whether somebody waits for the word that the server is to stop.
+        self._listens = False
         # Opened when the last connection has gone, for a drain that waits.
         self._empty: anyio.Event | None = None
 
@@ -99,6 +104,7 @@ class Server:
                 self.system = system
                 self._supervisor = connections
                 self._farewell = None
+                self._listens = False
                 try:
                     yield system
                 finally:
@@ -148,8 +154,13 @@ class Server:
         """See one connection through, from handshake to goodbye.
 
         Runs in the server's task, which reads.  Returns when the connection's
-        actor has ended.  Cancelled, the client is seen off all the same.
+        actor has ended and its transport is gone, or has been given time for it.
+        Cancelled, the client is seen off all the same.
         """
+        await self._serve(scope, transport)
+        await transport.linger(self.options.close_seconds)
+
+    async def _serve(self, scope: Scope, transport: Transport) -> None:
         if not self.accepting:
             self._counts["refused"] += 1
             if self._supervisor is None:
@@ -169,6 +180,9 @@ class Server:
             self._counts["refused"] += 1
             await self._send_away(transport)
             return
+        if not self._listens and transport.stopping is not None:
+            self._listens = True
+            system.runtime.start_task(self._drain_at, transport.stopping)
         # 144 random bits: not to be guessed, and never the same twice.
         sid = SID_PREFIX + secrets.token_urlsafe(18)
         gone = Gate(system.runtime.parker)
@@ -193,6 +207,11 @@ class Server:
             else:
                 connection.let_go()
                 await self._send_away(transport)
+
+    async def _drain_at(self, stopping: Stopping) -> None:
+        """Drain when the server is told to stop, not when it has lost patience."""
+        await stopping.wait()
+        await self.drain(*GOING_AWAY)
 
     async def _send_away(self, transport: Transport) -> None:
         """Tell a client that was accepted that it comes too late."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from ._frames import Message
 from ._packets import Frame
 
 
@@ -26,8 +27,21 @@ class TransportClosed(Exception):
         self.reason = reason
 
 
+class Stopping(Protocol):
+    """An event: the server has been told to stop."""
+
+    async def wait(self) -> object:
+        """Wait for it."""
+        ...
+
+
 class Transport(Protocol):
     """One connection to one peer, from before it is accepted."""
+
+    @property
+    def stopping(self) -> Stopping | None:
+        """What the server says of its own end, where it does."""
+        ...
 
     async def accept(self) -> None:
         """Take the connection.
@@ -60,8 +74,24 @@ class Transport(Protocol):
         """
         ...
 
-    def try_send(self, frame: Frame) -> bool:
-        """Write one message whole without waiting; False if that cannot be."""
+    def try_send(self, message: Message) -> bool:
+        """Take one message without waiting; False if that cannot be.
+
+        Not while a `send` or a `flush` is under way.  Then see `unsent`.
+        """
+        ...
+
+    @property
+    def unsent(self) -> bool:
+        """Whether a part of what was taken must be written by `flush`."""
+        ...
+
+    async def flush(self) -> None:
+        """Write the rest of what was taken, waiting for the peer like `send`.
+
+        Raises:
+            TransportClosed: It cannot be written any more.
+        """
         ...
 
     async def close(self, code: int, reason: str) -> None:
@@ -70,4 +100,8 @@ class Transport(Protocol):
 
     def abort(self) -> None:
         """Drop the connection without a word, as far as that is possible."""
+        ...
+
+    async def linger(self, seconds: float) -> None:
+        """See to it that the connection goes away, once it is closed on our side."""
         ...

@@ -32,6 +32,7 @@ from ..actors import (
 )
 from ._acks import Acks, Callback
 from ._alarm import Alarm, ring_after
+from ._frames import Message
 from ._options import Options
 from ._packets import Frame
 from ._transport import Transport, TransportClosed
@@ -43,16 +44,15 @@ _FRAMES_PER_TURN = 32
 
 
 @final
-class Outgoing:
-    """One frame on its way out; the same object for all its receivers.
+class Outgoing(Message):
+    """A message with what an outbox needs to know of it.
 
     Attributes:
-        frame: The frame.
         weight: Bytes, about, and never fewer than it has on the wire.
         id: What its ack will refer to, where a callback waits for that.
     """
 
-    __slots__ = ("callback", "frame", "id", "seconds", "weight")
+    __slots__ = ("callback", "id", "seconds", "weight")
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class Outgoing:
         callback: Callback | None = None,
         seconds: float = 0.0,
     ) -> None:
-        self.frame = frame
+        super().__init__(frame)
         # Exact would mean to encode the text once more; UTF-8 takes up to four
         # bytes for what is not ASCII.
         exact = isinstance(frame, bytes) or frame.isascii()
@@ -139,7 +139,7 @@ class Writer:
         self._too_slow = too_slow
         self._lost = lost
         self.outbox: Mailbox[Outgoing] = Mailbox(
-            bounds, self, runtime.parker, enveloped=False
+            bounds, self, runtime.parker, enveloped=False, wake=self._wake
         )
         self.ended = Gate(runtime.parker)
         # When the write in progress began; None between writes.
@@ -180,6 +180,29 @@ class Writer:
         if self._scope is not None:
             self._scope.cancel()
 
+    def _wake(self, outbox: Mailbox[Outgoing]) -> None:
+        """Something has come while the task slept: write it here, if that can be.
+
+        Without a switch of tasks, and in the midst of whoever sends: so only
+        what the transport takes at once.
+        """
+        if not outbox.system and not self._abandoned:
+            transport = self._transport
+            while outbox.queue and transport.try_send(outbox.queue[0]):
+                self._expect_ack(outbox.take())
+                if transport.unsent:
+                    break
+                outbox.done()
+            else:
+                if not outbox.queue:
+                    outbox.rest()
+                    return
+        self._runtime.parker.unpark(outbox)
+
+    def _expect_ack(self, item: Outgoing) -> None:
+        if item.callback is not None and item.id is not None:
+            self._acks.call_back(item.id, item.callback, item.seconds)
+
     async def _run(self) -> None:
         try:
             with anyio.CancelScope() as self._scope:
@@ -208,22 +231,24 @@ class Writer:
     async def _write_all(self) -> None:
         outbox = self.outbox
         park = self._runtime.parker.park
-        now = self._runtime.now
         send = self._transport.send
         finish: _Finish | None = None
         turn = 0
         while True:
-            if outbox.system:
+            if outbox.current is not NOTHING:
+                # Taken above, and not yet written to its end.
+                self._begin()
+                await self._transport.flush()
+                self._sending_since = None
+                outbox.done()
+            elif outbox.system:
                 order = outbox.system.popleft()
                 assert isinstance(order, _Finish)
                 finish = order
             elif outbox.queue:
                 item = outbox.take()
-                if item.callback is not None and item.id is not None:
-                    self._acks.call_back(item.id, item.callback, item.seconds)
-                self._sending_since = now()
-                if self._watch is None:
-                    self._set_watch(self._send_seconds)
+                self._expect_ack(item)
+                self._begin()
                 await send(item.frame)
                 self._sending_since = None
                 outbox.done()
@@ -237,10 +262,14 @@ class Writer:
                 await park(outbox)
             else:
                 break
-        self._sending_since = now()
+        self._begin()
+        await self._transport.close(finish.code, finish.reason)
+
+    def _begin(self) -> None:
+        """A write begins, and with it its deadline."""
+        self._sending_since = self._runtime.now()
         if self._watch is None:
             self._set_watch(self._send_seconds)
-        await self._transport.close(finish.code, finish.reason)
 
     def _set_watch(self, seconds: float) -> None:
         # One for a run of writes, set anew when it rings: one per write would

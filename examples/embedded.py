@@ -9,7 +9,8 @@
         ├── hall
         └── roof     whose line breaks now and then; its traceback is on stderr
 
-SIGTERM and Ctrl-C stop it in order; SIGUSR1 makes it say how far it is.
+SIGTERM and Ctrl-C stop it in order; SIGUSR1 makes it say how far it is, and what
+each of the actors above is doing.
 """
 
 from __future__ import annotations
@@ -134,6 +135,7 @@ async def serve(seconds: float) -> None:
                         break
                     for ref in system.registry.members("pollers"):
                         say(f"polls of {ref.name}: {ref.statistics().handled}")
+                    say(system.tree())
             say("stopping")
             # Leaving the block stops all of it in this order, but makes dead
             # letters of what waits. First those who send, then one last question.

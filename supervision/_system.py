@@ -319,7 +319,7 @@ class ActorSystem:
             SignalsUnavailable: That signal cannot be received here.
         """
         check_is("options", options, TreeOptions)
-        show = to or print_to_stderr
+        show = print_to_stderr if to is None else to
         return show_on_signal(
             self._open_runtime(), signum, lambda: show(str(self.tree(options)))
         )
@@ -350,7 +350,7 @@ class ActorSystem:
         check(good, "seconds", "finite seconds above 0", seconds)
         check_is("options", options, TreeOptions)
         look = partial(self._look, options, in_loop=False)
-        say = to or partial(_log.error, "%s")
+        say = partial(_log.error, "%s") if to is None else to
         return Watchdog(self._open_runtime(), seconds, look, say).start()
 
     def _open_runtime(self) -> Runtime:

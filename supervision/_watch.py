@@ -151,19 +151,21 @@ def show_on_signal(runtime: Runtime, signum: int, show: Callable[[], object]) ->
     except (NotImplementedError, OSError, RuntimeError, ValueError) as error:
         raise SignalsUnavailable(signum, error) from error
     scope = anyio.CancelScope()
-    open = True
+    is_open = True
 
     def close() -> None:
-        nonlocal open
-        if open:
-            open = False
+        nonlocal is_open
+        if is_open:
+            is_open = False
             receiver.__exit__(None, None, None)
             scope.cancel()
 
     async def watch() -> None:
         try:
             with scope:
-                async for _ in arrivals:
+                # Closed before the first turn, or by what is shown to, it raises.
+                while is_open:
+                    await anext(arrivals)
                     try:
                         show()
                     except Exception:

@@ -115,8 +115,8 @@ class Watchdog:
         for _ in range(_ATTEMPTS):
             try:
                 return str(self._look())
-            except RuntimeError:
-                # Something has changed its size while it was gone through.
+            except Exception:
+                # Something has changed while it was gone through.
                 continue
         return "the tree changes too fast to be read"
 

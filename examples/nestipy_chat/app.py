@@ -1,5 +1,10 @@
 """The app: Nestipy's, with our adapter for what is not HTTP."""
 
+# Nestipy is not typed throughout.
+# pyright: basic
+
+from typing import Any
+
 from nestipy.core import NestipyFactory
 
 from greenroom import ActorAdapter
@@ -8,4 +13,6 @@ from .module import ChatModule
 
 # All that has to be said; which worker serves it makes no difference.
 app = NestipyFactory.create(ChatModule)
-app.use_io_adapter(ActorAdapter(path="/ws"))
+# Any for type checkers alone: it is an IoAdapter where Nestipy is installed.
+adapter: Any = ActorAdapter(path="/ws")
+app.use_io_adapter(adapter)

@@ -1,7 +1,8 @@
 """What was said long ago: a provider that is slow, and has a lot to give."""
 
+# Nestipy's decorators say nothing of what they return.
 # mypy: disable-error-code="untyped-decorator"
-# pyright: reportUntypedClassDecorator=false
+# pyright: basic
 
 from collections.abc import AsyncIterator
 

@@ -1,7 +1,8 @@
 """The controllers: the page, and the way in for the rest of the world."""
 
+# Nestipy's decorators say nothing of what they return.
 # mypy: disable-error-code="untyped-decorator"
-# pyright: reportUntypedClassDecorator=false, reportUntypedFunctionDecorator=false
+# pyright: basic
 
 from pathlib import Path
 from typing import Annotated, Any

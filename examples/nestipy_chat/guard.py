@@ -1,7 +1,8 @@
 """The guard: who has no name has no business here."""
 
+# Nestipy's decorators say nothing of what they return.
 # mypy: disable-error-code="untyped-decorator"
-# pyright: reportUntypedClassDecorator=false
+# pyright: basic
 
 from nestipy.common import CanActivate, Injectable
 from nestipy.core import ExecutionContext

@@ -2,7 +2,7 @@
 
 # Nestipy's decorators say nothing of what they return.
 # mypy: disable-error-code="untyped-decorator"
-# pyright: reportUntypedClassDecorator=false
+# pyright: basic
 
 from nestipy.common import Module
 

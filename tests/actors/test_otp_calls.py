@@ -15,7 +15,6 @@ from greenroom import (
     Actor,
     ActorCrashed,
     ActorNotAlive,
-    ActorRef,
     ActorSystem,
     AskCycle,
     AskTimeout,
@@ -238,15 +237,13 @@ async def test_an_ask_costs_the_same_whatever_waits_for_the_caller(
         with counting(steps):
             assert await server.ref.ask("hello", timeout=None) == "hello"
 
-    for backlog in (0, 100_000):
+    for backlog in (0, 500_000):
         caller = await stage.spawn(Puppet(), capacity=1_000_000)
         caller.ref.tell(call)
         for _ in range(backlog):
             caller.ref.tell("in the way")
-        while not caller.ref.statistics().handled:
-            await wait_idle()
-        caller.ref.kill()
-        await caller.ref.wait_stopped()
+        await wait_idle()
+        assert caller.ref.statistics().handled == 1 + backlog
 
     assert steps[0] > 0
     assert steps[1] == steps[0]
@@ -384,7 +381,7 @@ async def test_an_idle_actor_holds_no_buffer(stage: Stage) -> None:
 async def test_a_call_to_one_that_has_ended_fails_at_once() -> None:
     """Behaviour 108: call."""
     async with ActorSystem() as system:
-        ref: ActorRef[object] = await system.spawn(Puppet())
+        ref = await system.spawn(Puppet())
         await ref.stop()
         began = anyio.current_time()
         with pytest.raises(ActorNotAlive):

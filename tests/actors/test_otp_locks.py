@@ -180,6 +180,27 @@ async def test_a_waiter_that_is_cancelled_as_the_lock_comes_free_passes_it_on(
         block.let_go("last")
 
 
+async def test_a_waiter_that_is_cancelled_just_before_is_passed_over(
+    registry: Registry, block: Block
+) -> None:
+    scope = anyio.CancelScope()
+
+    async def give_up() -> None:
+        with scope:
+            await block.stay("fickle")
+
+    async with anyio.create_task_group() as tasks:
+        async with registry.lock("lobby"):
+            tasks.start_soon(give_up)
+            await wait_idle()
+            tasks.start_soon(block.stay, "last")
+            await wait_idle()
+            scope.cancel()
+        await wait_idle()
+        assert block.log == ["last in"]
+        block.let_go("last")
+
+
 async def test_a_lock_is_free_again_after_the_last(registry: Registry) -> None:
     for _ in range(2):
         async with registry.lock("lobby"):

@@ -12,7 +12,7 @@ from typing import Protocol
 import anyio
 import pytest
 
-from greenroom.adapter import Frame, Transport, TransportClosed
+from greenroom.adapter import Frame, Message, Transport, TransportClosed
 from greenroom.testing import Refused, wait_idle
 
 pytestmark = pytest.mark.anyio
@@ -133,7 +133,7 @@ class TransportSuite(ABC):
             tasks.start_soon(send)
             await wait_idle()
             before = sent
-            assert not transport.try_send("no room")
+            assert not transport.try_send(Message("no room"))
             assert await peer.receive() == "0"
             await wait_idle()
             assert sent == before + 1
@@ -169,7 +169,7 @@ class TransportSuite(ABC):
     async def test_try_send_writes_the_whole_frame_or_nothing(self) -> None:
         transport, peer = self.make()
         await transport.accept()
-        taken = [n for n in range(100) if transport.try_send(str(n))]
+        taken = [n for n in range(100) if transport.try_send(Message(str(n)))]
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(transport.close, 1000, "")
             for n in taken:
@@ -194,7 +194,7 @@ class TransportSuite(ABC):
         await transport.close(1000, "")
         with pytest.raises(TransportClosed):
             await transport.send("after")
-        assert not transport.try_send("after")
+        assert not transport.try_send(Message("after"))
         with pytest.raises(TransportClosed):
             await peer.receive()
 
@@ -222,5 +222,5 @@ class TransportSuite(ABC):
         transport.abort()
         with pytest.raises(TransportClosed):
             await transport.send("after")
-        assert not transport.try_send("after")
+        assert not transport.try_send(Message("after"))
         await transport.close(1000, "")

@@ -40,6 +40,12 @@ OnDisConnect: Marks = _websocket.OnDisConnect
 SubscribeMessage: Marks = _websocket.SubscribeMessage
 SuccessEvent: Marks = _websocket.SuccessEvent
 
+_event = import_module("nestipy.event")
+EventEmitter: Any = _event.EventEmitter
+EventEmitterModule: Any = _event.EventEmitterModule
+OnEvent: Marks = _event.OnEvent
+PubSub: Any = import_module("nestipy.graphql.pubsub").PubSub
+
 FastApiAdapter: Callable[[], Any] = import_module(
     "nestipy.core.adapter.fastapi_adapter"
 ).FastApiAdapter
@@ -48,6 +54,7 @@ FastApiAdapter: Callable[[], Any] = import_module(
 Socket: TypeAlias = Annotated[Any, _ioc.WebSocketClient()]
 Data: TypeAlias = Annotated[Any, _ioc.SocketData()]
 
+metadata: Any = import_module("nestipy.metadata")
 request_contexts: Any = _ioc.RequestContextContainer.get_instance()
 
 

@@ -3,11 +3,12 @@
 Without ``from __future__ import annotations``, which makes Nestipy inject None.
 """
 
+import operator
 from dataclasses import dataclass
 from typing import Annotated, Any, Optional
 
 import pytest
-from nestipy.common import DefaultValuePipe, HttpException
+from nestipy.common import DefaultValuePipe
 from nestipy.ioc import (
     Body,
     Cookie,
@@ -141,7 +142,7 @@ def test_data_that_is_something_else_is_answered_field_by_field(serve: Serve) ->
         serve(nestipy_app(ActorAdapter(), Root)) as http,
         http.websocket_connect("/ws") as client,
     ):
-        sent = [
+        sent: list[tuple[str, Any]] = [
             ("line", {"text": "a secret", "size": "x"}),
             ("line", None),
             ("many", {}),
@@ -168,7 +169,7 @@ def test_wrong_data_comes_to_filters_and_error_events(serve: Serve) -> None:
 
     @Injectable()
     class Watching:
-        async def catch(self, exception: HttpException, host: Any) -> None:
+        async def catch(self, exception: Any, host: Any) -> None:
             seen.append((exception.status_code, exception.details))
 
     @ErrorEvent("failed")
@@ -289,8 +290,9 @@ def test_plain_annotations_give_what_they_name(serve: Serve) -> None:
             server: Annotated[ActorAdapter, WebSocketServer()],
             **fields: object,
         ) -> Any:
-            same = [io is adapter, client is socket, service is again, server is io]
-            return [*same, number, size]
+            given: list[object] = [io, client, service, server]
+            wanted: list[object] = [adapter, socket, again, adapter]
+            return [*map(operator.is_, given, wanted), number, size]
 
     app = nestipy_app(adapter, Root, Service)
     with serve(app) as http, http.websocket_connect("/ws") as client:

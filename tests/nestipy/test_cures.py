@@ -7,10 +7,7 @@ import anyio
 import httpx
 import pytest
 from nestipy.core import OnModuleInit
-from nestipy.event import EventEmitter, EventEmitterModule, OnEvent
-from nestipy.graphql.pubsub import PubSub
 from nestipy.ioc import Inject, Req
-from nestipy.metadata import ModuleMetadata, Reflector
 from starlette.middleware.base import BaseHTTPMiddleware
 
 from greenroom import ActorAdapter
@@ -21,11 +18,15 @@ from .conftest import Serve, frame, nestipy_app, served
 from .nest import (
     Controller,
     Data,
+    EventEmitter,
+    EventEmitterModule,
     Gateway,
     Get,
     Injectable,
     Module,
     OnConnect,
+    OnEvent,
+    PubSub,
     SubscribeMessage,
 )
 
@@ -121,7 +122,7 @@ async def test_no_request_is_answered_with_another_ones_data(
     app: Any = nestipy_app(ActorAdapter(), controllers=(Who,))
     http: Any = app.get_adapter()
     http.get_instance().add_middleware(BaseHTTPMiddleware, dispatch=wait)
-    kind = type(http)
+    kind: Any = type(http)
     answers: dict[str, str] = {}
     async with served(app):
         assert isinstance(http, kind)
@@ -159,14 +160,15 @@ async def test_the_clients_of_a_worker_do_not_share_a_request_id(
 
 def emitter_app(adapter: ActorAdapter, heard: list[str]) -> nest.App:
     # There is one emitter for the whole process.
-    provided = Reflector.get_metadata(EventEmitterModule, ModuleMetadata.Providers)
+    key = nest.metadata.ModuleMetadata.Providers
+    provided = nest.metadata.Reflector.get_metadata(EventEmitterModule, key)
     for each in provided:
         if isinstance(each.value, EventEmitter):
             each.value.remove_all_listeners()
 
     @Injectable()
     class Listeners(OnModuleInit):
-        emitter: Annotated[EventEmitter, Inject()]
+        emitter: Annotated[Any, Inject(EventEmitter)]
 
         @OnEvent("said")
         async def said(self, text: str) -> None:
@@ -189,7 +191,7 @@ def emitter_app(adapter: ActorAdapter, heard: list[str]) -> nest.App:
 
     @Gateway()
     class Root:
-        emitter: Annotated[EventEmitter, Inject()]
+        emitter: Annotated[Any, Inject(EventEmitter)]
 
         @SubscribeMessage("emit")
         async def emit(self, data: Data) -> Any:
@@ -232,8 +234,12 @@ async def test_on_trio_a_listener_that_fails_is_told_of(
         assert await client.call("emit", ["fails"]) is True
         await anyio.wait_all_tasks_blocked()
         assert "a listener of EventEmitter failed" in caplog.text
+
         # As pyee has it: to those who listen to errors.
-        emitter.add_listener("error", lambda error: heard.append(repr(error)))
+        def note(error: Exception) -> None:
+            heard.append(repr(error))
+
+        emitter.add_listener("error", note)
         emitter.emit("fails")
         emitter.emit("plain", "too plain")
         await anyio.wait_all_tasks_blocked()
@@ -271,6 +277,10 @@ async def test_what_needs_asyncio_is_named_on_trio(
     assert "microservice" not in caplog.text
 
 
+def ignore(*_: object) -> None:
+    pass
+
+
 @pytest.mark.anyio
 async def test_an_app_of_another_shape_is_left_as_it_is(
     anyio_backend: object, monkeypatch: pytest.MonkeyPatch
@@ -278,9 +288,9 @@ async def test_an_app_of_another_shape_is_left_as_it_is(
     monkeypatch.delitem(sys.modules, "nestipy.event.event_emitter")
     app: Any = nestipy_app(ActorAdapter())
     http = app.get_adapter()
-    kind = type(http)
+    kind: Any = type(http)
     for name in ("scope", "receive", "send"):
-        setattr(kind, name, property(lambda _: None, lambda *_: None))
+        setattr(kind, name, property(ignore, ignore))
     try:
         async with served(app):
             assert type(http) is kind

@@ -3,7 +3,7 @@
 Without ``from __future__ import annotations``, which makes Nestipy inject None.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import anyio
@@ -72,7 +72,7 @@ def test_a_guard_of_the_class_and_one_of_the_method_are_both_asked(
     @Injectable()
     class Admins(CanActivate):
         async def can_activate(self, context: ExecutionContext) -> bool:
-            return client_of(context).query_params.get("name") == "ann"
+            return bool(client_of(context).query_params.get("name") == "ann")
 
     ran: list[str] = []
 
@@ -151,8 +151,9 @@ def test_a_guard_is_given_providers_and_the_handshake(serve: Serve) -> None:
         # As one is written for HTTP.
         async def can_activate(self, context: ExecutionContext) -> bool:
             request: Any = context.get_request()
-            request.user = request.headers.get("authorization")
-            return request.user in self.tokens.known
+            token: str = request.headers.get("authorization")
+            request.user = token
+            return token in self.tokens.known
 
     @UseGuards(Checked)
     @Gateway()
@@ -177,7 +178,7 @@ def test_a_guard_is_given_providers_and_the_handshake(serve: Serve) -> None:
 def test_what_a_guard_returns_to_be_awaited_is_awaited(serve: Serve) -> None:
     @Injectable()
     class Later(CanActivate):
-        def can_activate(self, context: ExecutionContext) -> Awaitable[bool]:
+        def can_activate(self, context: ExecutionContext) -> Any:
             async def no() -> bool:
                 return False
 

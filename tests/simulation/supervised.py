@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import random
-from typing import Final
+from typing import Any, Final
 
 import anyio
-import trio
+from anyio.lowlevel import checkpoint
 
 from greenroom import (
     Actor,
     ActorError,
     ActorRef,
     ActorSystem,
-    Crashed,
+    Down,
     ExitReason,
     Intensity,
     MailboxOptions,
@@ -26,9 +25,15 @@ from greenroom.testing import Faults, World
 PATIENT: Final = Intensity(max_restarts=1000, period=1.0)
 FAULTS: Final = Faults(crash=0.03, cancel=0.03, kill=0.02, slow=0.03)
 
+# One that asks for longer than this has been forgotten.
+PATIENCE = 0.5
+
 WORKERS = 2
 CLIENTS = 2
 ORDERS = 5
+
+MESSAGES = ("nothing", "crash", "wait", "stop", "more", "watch", "ask")
+OVERFLOW = (Overflow.REJECT, Overflow.BLOCK, Overflow.DROP_NEW, Overflow.DROP_OLD)
 
 
 class Boom(Exception):
@@ -41,8 +46,8 @@ class Life:
     def __init__(self) -> None:
         self.started = self.stopped = self.killed = 0
 
-    def ended(self) -> bool:
-        """Whether it came to an end as it should, and to one only."""
+    def is_whole(self) -> bool:
+        """Whether it came to an end if it began, and to each end once."""
         if self.stopped > 1 or self.killed > 1:
             return False
         return not self.started or self.stopped + self.killed > 0
@@ -52,16 +57,41 @@ class Journal:
     """What happened in one world."""
 
     def __init__(self) -> None:
+        self.refs: list[ActorRef[Any]] = []
         self.lives: list[Life] = []
-        # How often each message was handled, and how each ask was settled.
+        # How often each message was handled.
         self.handled: dict[int, int] = {}
         self.asked = 0
         self.settled = 0
+        # Those of clients, who wait for them at the end.
         self.monitors: list[Monitor] = []
-        self.downs: dict[Monitor, int] = {}
+        # How many Downs each incarnation got of each actor, and begun watches.
+        self.downs: dict[tuple[Life, ActorRef[Any]], int] = {}
+        self.watches: dict[tuple[Life, ActorRef[Any]], int] = {}
+
+    async def ask(self, ref: ActorRef[Any], message: tuple[str, int]) -> None:
+        """Ask *ref*, and write down that it was settled, however."""
+        self.asked += 1
+        began = anyio.current_time()
+        try:
+            assert await ref.ask(message, timeout=PATIENCE) == message[1]
+        except (ActorError, TimeoutError):
+            pass
+        finally:
+            # The asker may have been cancelled, which settles it too.
+            self.settled += anyio.current_time() <= began + PATIENCE
+
+    def check(self) -> None:
+        """The laws, when all is over."""
+        assert self.settled == self.asked, "every ask settles"
+        assert all(life.is_whole() for life in self.lives), "starts and ends pair up"
+        assert all(count == 1 for count in self.handled.values()), "at most once"
+        assert not any(ref.alive for ref in self.refs), "everybody ends"
+        for watch, downs in self.downs.items():
+            assert downs <= self.watches[watch], "one Down of each watch"
 
 
-class Worker(Actor[tuple[str, int]]):
+class Worker(Actor[Any]):
     """Does what the messages say."""
 
     def __init__(self, journal: Journal) -> None:
@@ -70,69 +100,61 @@ class Worker(Actor[tuple[str, int]]):
         journal.lives.append(self.life)
 
     async def started(self) -> None:
-        await anyio.lowlevel.checkpoint()
+        await checkpoint()
         self.life.started += 1
 
-    async def receive(self, message: tuple[str, int]) -> int:
+    async def receive(self, message: Any) -> object:
+        journal = self.journal
+        if isinstance(message, Down):
+            key = self.life, message.ref
+            journal.downs[key] = journal.downs.get(key, 0) + 1
+            return None
         what, number = message
-        handled = self.journal.handled
-        handled[number] = handled.get(number, 0) + 1
+        journal.handled[number] = journal.handled.get(number, 0) + 1
+        other = journal.refs[number % len(journal.refs)]
         if what == "crash":
             raise Boom
         if what == "wait":
             await anyio.sleep(0.01)
         elif what == "stop":
             self.context.stop()
-        elif what == "tell":
+        elif what == "more":
             self.context.ref.try_tell(("nothing", number + 1000))
+        elif what == "watch":
+            key = self.life, other
+            journal.watches[key] = journal.watches.get(key, 0) + 1
+            other.monitor()
+        elif what == "ask":
+            # Of itself, perhaps, or of one who waits for it.
+            await journal.ask(other, ("nothing", number + 2000))
         return number
 
     async def stopped(self, reason: ExitReason) -> None:
+        await checkpoint()
         self.life.stopped += 1
-        await anyio.lowlevel.checkpoint()
 
     def killed(self) -> None:
         self.life.killed += 1
 
 
-class Client:
-    """Does one thing after the other to one worker after the other."""
-
-    def __init__(
-        self, world: World, journal: Journal, refs: list[ActorRef[tuple[str, int]]]
-    ) -> None:
-        self.world = world
-        self.journal = journal
-        self.refs = refs
-
-    async def run(self, first: int) -> None:
-        chance = self.world.random
-        for number in range(first, first + ORDERS):
-            await self.world.pause()
-            await self.order(chance, chance.choice(self.refs), number)
-
-    async def order(
-        self, chance: random.Random, ref: ActorRef[tuple[str, int]], number: int
-    ) -> None:
-        """Do something to *ref*."""
-        message = chance.choice(("nothing", "crash", "wait", "stop", "tell")), number
-        what = chance.randrange(10)
+async def client(world: World, journal: Journal, first: int) -> None:
+    """Do one thing after the other to one worker or the other."""
+    chance = world.random
+    for number in range(first, first + ORDERS):
+        await world.pause()
+        ref = journal.refs[int(chance.random() * WORKERS)]
+        message = MESSAGES[int(chance.random() * len(MESSAGES))], number
+        what = int(chance.random() * 10)
         if what < 2:
             ref.try_tell(message)
         elif what < 6:
-            self.journal.asked += 1
-            try:
-                assert await ref.ask(message, timeout=0.5) == number
-            except (ActorError, TimeoutError):
-                pass
-            self.journal.settled += 1
+            await journal.ask(ref, message)
         elif what == 6:
-            monitor = ref.monitor()
-            self.journal.monitors.append(monitor)
+            journal.monitors.append(ref.monitor())
         elif what == 7:
             ref.stop_nowait()
         elif what == 8:
-            self.world.cancel(ref)
+            world.cancel(ref)
         else:
             ref.kill()
 
@@ -142,37 +164,21 @@ async def supervised(world: World) -> Journal:
     journal = Journal()
     chance = world.random
     world.inject("/worker-*", FAULTS)
-    mailbox = MailboxOptions(capacity=3, overflow=chance.choice(list(Overflow)[:4]))
-
-    async def expect(monitor: Monitor) -> None:
-        down = await monitor.wait()
-        assert not down.ref.alive
-        journal.downs[monitor] = journal.downs.get(monitor, 0) + 1
-
-    async with trio.open_nursery() as watching:
-        async with ActorSystem(intensity=PATIENT, backoff=None) as system:
-            refs = [
-                await system.spawn(
-                    lambda: Worker(journal),
-                    name=f"worker-{number}",
-                    restart=chance.choice(list(Restart)),
-                    mailbox=mailbox,
-                )
-                for number in range(WORKERS)
-            ]
-            async with trio.open_nursery() as clients:
-                for number in range(CLIENTS):
-                    client = Client(world, journal, refs)
-                    clients.start_soon(client.run, 100 * number)
-        for monitor in journal.monitors:
-            watching.start_soon(expect, monitor)
-    check(journal)
+    mailbox = MailboxOptions(capacity=3, overflow=chance.choice(OVERFLOW))
+    async with ActorSystem(intensity=PATIENT, backoff=None) as system:
+        for number in range(WORKERS):
+            ref = await system.spawn(
+                lambda: Worker(journal),
+                name=f"worker-{number}",
+                restart=chance.choice(list(Restart)),
+                mailbox=mailbox,
+            )
+            journal.refs.append(ref)
+        async with anyio.create_task_group() as clients:
+            for number in range(CLIENTS):
+                clients.start_soon(client, world, journal, 100 * number)
+    for monitor in journal.monitors:
+        # Here already; with none coming, the world would stand still.
+        assert (await monitor.wait()).ref in journal.refs
+    journal.check()
     return journal
-
-
-def check(journal: Journal) -> None:
-    """The laws, when all is over."""
-    assert journal.settled == journal.asked
-    assert journal.downs == dict.fromkeys(journal.monitors, 1)
-    assert all(life.ended() for life in journal.lives)
-    assert all(times == 1 for times in journal.handled.values())

@@ -393,6 +393,22 @@ async def test_what_is_told_to_a_task_is_of_no_use() -> None:
         assert system.dead_letters.total == 2
 
 
+async def test_what_a_task_watches_does_not_run_it_again() -> None:
+    tasks = TaskSupervisor()
+    runs: list[int] = []
+    async with running(tasks) as system:
+        other = await system.spawn(Owner())
+
+        async def watch() -> str:
+            runs.append(1)
+            other.monitor()
+            await other.stop()
+            return "done"
+
+        assert await tasks.start(watch).wait() == "done"
+        assert runs == [1]
+
+
 async def test_a_task_that_starts_as_everything_ends_is_cancelled() -> None:
     tasks = TaskSupervisor()
     async with running(tasks) as system:

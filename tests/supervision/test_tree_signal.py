@@ -122,6 +122,22 @@ async def test_the_signal_is_given_back() -> None:
     assert signal.getsignal(signal.SIGUSR1) is before
 
 
+async def test_once_is_enough_for_some() -> None:
+    shown = Shown()
+
+    def once(text: str) -> None:
+        shown(text)
+        forget()
+
+    async with ActorSystem() as system:
+        forget = system.show_on_signal(signal.SIGUSR1, to=once)
+        await shown.next()
+        await anyio.wait_all_tasks_blocked()
+        # The handler of a closed receiver would raise, and end the system.
+        await system.spawn(Plain(), name="plain")
+    assert len(shown) == 1
+
+
 async def test_what_cannot_be_shown_is_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

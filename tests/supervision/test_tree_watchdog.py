@@ -8,11 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 import anyio
-import anyio.lowlevel
+import anyio.to_thread
 import pytest
 
 from greenroom import Actor, ActorNotAlive, ActorSystem, Tree
-from greenroom.supervision import _watchdog
 from greenroom.supervision._watchdog import Watchdog
 
 pytestmark = pytest.mark.anyio
@@ -57,9 +56,13 @@ def watchdogs() -> list[threading.Thread]:
 
 async def ended(thread: threading.Thread) -> None:
     """Wait until *thread* has come to its end."""
-    with anyio.fail_after(LONG):
-        while thread.is_alive():
-            await anyio.lowlevel.checkpoint()
+    await anyio.to_thread.run_sync(thread.join, LONG)
+    assert not thread.is_alive()
+
+
+async def said(event: threading.Event) -> None:
+    """Wait for what happens in another thread; the loop turns meanwhile."""
+    assert await anyio.to_thread.run_sync(event.wait, LONG)
 
 
 async def test_who_keeps_the_loop_from_turning_is_said_with_its_stack() -> None:
@@ -69,8 +72,7 @@ async def test_who_keeps_the_loop_from_turning_is_said_with_its_stack() -> None:
         (thread,) = watchdogs()
         ref = await system.spawn(Computes(), name="computes")
         assert await ref.ask(heard.first, timeout=None) is True
-        while not heard.second.is_set():
-            await anyio.lowlevel.checkpoint()
+        await said(heard.second)
     lines = heard[0].splitlines()
     assert lines[0] == "the event loop has not turned for 0.0 s, in /computes:"
     assert any("return compute(message)" in line for line in lines)
@@ -92,8 +94,7 @@ async def test_the_task_of_an_actor_is_the_actor() -> None:
     async with ActorSystem() as system:
         system.watch_loop(SECONDS, to=heard)
         (await system.spawn(Starts(), name="starts")).tell("go")
-        while not heard.second.is_set():
-            await anyio.lowlevel.checkpoint()
+        await said(heard.second)
     assert ", in /starts:" in heard[0]
 
 
@@ -102,19 +103,18 @@ async def test_code_outside_of_every_actor_has_a_stack_only() -> None:
     async with ActorSystem() as system:
         system.watch_loop(SECONDS, to=heard)
         compute(heard.first)
-        while not heard.second.is_set():
-            await anyio.lowlevel.checkpoint()
+        await said(heard.second)
     assert heard[0].startswith("the event loop has not turned for 0.0 s:\n  File")
     assert "compute(heard.first)" in heard[0]
 
 
-async def test_by_default_it_is_logged_as_an_error(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+async def test_by_default_it_is_logged_as_an_error() -> None:
     logged = threading.Event()
+    records: list[logging.LogRecord] = []
 
     class Handler(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
+            records.append(record)
             logged.set()
 
     log = logging.getLogger("greenroom.supervision")
@@ -126,40 +126,42 @@ async def test_by_default_it_is_logged_as_an_error(
             compute(logged)
     finally:
         log.removeHandler(handler)
-    records = [r for r in caplog.records if "has not turned" in r.getMessage()]
-    assert [r.levelname for r in records] == ["ERROR"]
+    assert "the event loop has not turned for" in records[0].getMessage()
+    assert records[0].levelname == "ERROR"
 
 
-async def test_a_loop_that_turns_is_not_spoken_of(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_a_loop_that_turns_is_not_spoken_of() -> None:
     heard = Heard()
-    asked = 0
+    answers = 0
 
-    def count(backend: str) -> Callable[[Callable[[], Any]], object]:
-        post = poster(backend)
+    def count(turned: Callable[[], Any]) -> None:
+        nonlocal answers
+        answers += 1
+        turned()
+        if answers == 3:
+            enough.set()
 
-        def counted(function: Callable[[], Any]) -> None:
-            nonlocal asked
-            asked += 1
-            post(function)
-
-        return counted
-
-    poster = _watchdog._poster  # pyright: ignore[reportPrivateUsage]
-    monkeypatch.setattr(_watchdog, "_poster", count)
     async with ActorSystem() as system:
-        # A loop that is asked so seldom that a busy machine is no reason.
-        forget = system.watch_loop(1.0, to=heard)
+        enough = anyio.Event()
+        dog = Watchdog(system.runtime, LONG, system.tree, heard)
+        post = dog._post  # pyright: ignore[reportPrivateUsage]
+        dog._post = lambda turned: post(lambda: count(turned))  # pyright: ignore[reportPrivateUsage]
+        dog._stopped = Hurried()  # pyright: ignore[reportPrivateUsage]
+        forget = dog.start()
         (thread,) = watchdogs()
-        dog_turns = asked
-        while asked < dog_turns + 2:
-            await anyio.sleep(0.01)
+        await enough.wait()
         forget()
         forget()
         await ended(thread)
         assert watchdogs() == []
     assert heard == []
+
+
+class Hurried(threading.Event):
+    """Does not wait before it says that it is not set."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        return super().wait(0)
 
 
 async def test_what_it_cannot_say_does_not_end_it(
@@ -174,8 +176,7 @@ async def test_what_it_cannot_say_does_not_end_it(
     async with ActorSystem() as system:
         system.watch_loop(SECONDS, to=fail)
         compute(heard.first)
-        while not heard.second.is_set():
-            await anyio.lowlevel.checkpoint()
+        await said(heard.second)
     assert capsys.readouterr().err.count("OSError: the disk is full") == 2
 
 

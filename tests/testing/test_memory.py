@@ -3,7 +3,7 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from greenroom.adapter import TransportClosed
+from greenroom.adapter import Message, TransportClosed
 from greenroom.testing import MemoryTransport, wait_idle
 
 from ..adapter.transport_suite import Peer, TransportSuite
@@ -39,20 +39,22 @@ async def test_a_peer_that_left_is_not_accepted() -> None:
 
 async def test_it_holds_as_many_frames_as_it_says() -> None:
     transport = MemoryTransport(3)
-    assert [transport.try_send(str(n)) for n in range(5)] == [True] * 3 + [False] * 2
+    assert [transport.try_send(Message(str(n))) for n in range(5)] == [True] * 3 + [
+        False
+    ] * 2
 
 
 async def test_a_stalled_peer_takes_nothing_until_it_goes_on() -> None:
     transport = MemoryTransport()
     transport.peer.stall()
     transport.peer.stall()
-    assert not transport.try_send("no")
+    assert not transport.try_send(Message("no"))
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(transport.send, "late")
         await wait_idle()
         transport.peer.unstall()
         assert await transport.peer.receive() == "late"
-    assert transport.try_send("yes")
+    assert transport.try_send(Message("yes"))
 
 
 @pytest.mark.parametrize("shielded", [False, True])
@@ -82,7 +84,7 @@ async def test_sends_to_a_silently_dropped_peer_neither_raise_nor_yield() -> Non
     transport.peer.drop(silent=True)
     with pytest.raises(StopIteration):
         transport.send("into the void").send(None)
-    assert not transport.try_send("into the void")
+    assert not transport.try_send(Message("into the void"))
     with pytest.raises(TransportClosed):
         await transport.receive()
 
@@ -92,7 +94,7 @@ async def test_sends_raise_what_the_peer_says() -> None:
     transport.peer.fail_sends(OSError("reset"))
     with pytest.raises(OSError, match="reset"):
         await transport.send("hi")
-    assert not transport.try_send("hi")
+    assert not transport.try_send(Message("hi"))
 
 
 async def test_a_close_needs_room_like_any_frame() -> None:

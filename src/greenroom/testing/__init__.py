@@ -16,16 +16,18 @@ from ._client import Answer, MemoryClient, connect, connect_raw, websocket_scope
 from ._clock import VirtualEventLoop, virtual_backend, wait_idle
 from ._errors import (
     InvariantBroken,
+    NotRepeated,
     NotSimulated,
     SimulatedCrash,
     SimulationError,
     TrioChanged,
     WorldStuck,
 )
+from ._explore import Exploration, explore
 from ._faults import Faults
 from ._memory import MemoryPeer, MemoryTransport, Refused
 from ._schedule import Schedule, schedules
-from ._simulate import Exploration, explore, simulate
+from ._simulate import simulate
 from ._world import World
 
 __all__ = [
@@ -38,6 +40,7 @@ __all__ = [
     "MemoryClient",
     "MemoryPeer",
     "MemoryTransport",
+    "NotRepeated",
     "NotSimulated",
     "Refused",
     "Schedule",

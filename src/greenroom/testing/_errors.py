@@ -63,6 +63,24 @@ class InvariantBroken(SimulationError):
         self.task = task
 
 
+class NotRepeated(SimulationError):
+    """A world failed, and did not fail when it was run again.
+
+    Something in it is decided by something else than the seed: the time of day,
+    a hash, a thread, or what an earlier world has left.
+
+    Attributes:
+        seed: Its seed.
+    """
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(
+            f"the world of seed {seed} failed, and did not when it was run again: "
+            "not all of it is decided by the seed"
+        )
+        self.seed = seed
+
+
 class SimulatedCrash(SimulationError):
     """What an actor fails with when the simulation makes it crash."""
 

@@ -8,7 +8,7 @@ from typing import final
 import anyio
 from anyio.lowlevel import checkpoint
 
-from ..adapter import Frame, TransportClosed
+from ..adapter import Frame, Message, TransportClosed
 
 DEFAULT_MAX_FRAMES = 16
 
@@ -67,9 +67,24 @@ class MemoryTransport:
         await self._faults.wait()
         await self._outbound.put(frame)
 
-    def try_send(self, frame: Frame) -> bool:
+    def try_send(self, message: Message) -> bool:
         """See `Transport`."""
-        return not self._faults.any() and self._outbound.try_put(frame)
+        return not self._faults.any() and self._outbound.try_put(message.frame)
+
+    @property
+    def stopping(self) -> None:
+        """See `Transport`: there is no server that could."""
+
+    @property
+    def unsent(self) -> bool:
+        """See `Transport`: a frame is taken whole."""
+        return False
+
+    async def flush(self) -> None:
+        """See `Transport`."""
+
+    async def linger(self, seconds: float) -> None:
+        """See `Transport`: there is nothing left of it."""
 
     async def close(self, code: int, reason: str) -> None:
         """See `Transport`."""

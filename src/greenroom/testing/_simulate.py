@@ -1,20 +1,10 @@
-"""Simulating: one world, or as many as it takes to find what is wrong.
-
-async def main(world: World) -> None:
-    async with ActorSystem() as system:
-        ...
-
-explore(main)          # finds a seed with which it fails,
-simulate(main, 4711)   # and shows it as often as you like
-"""
+"""Simulating: what runs in a world is decided by its seed."""
 
 from __future__ import annotations
 
-import logging
 import random
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
-from typing import TypeAlias, TypeVar, final
+from typing import Any, Generic, TypeAlias, TypeVar, cast, final
 
 from ._engine import Engine
 from ._schedule import Choices, Schedule, Scheduled, Seeded
@@ -27,22 +17,6 @@ T = TypeVar("T")
 Main: TypeAlias = Callable[[World], Awaitable[T]]
 
 MAX_STEPS = 100_000
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Exploration:
-    """What `explore` has seen.
-
-    Attributes:
-        schedules: How many worlds it ran.
-        distinct: How many different orders of events there were among them.
-        steps: How many steps their tasks made, together.
-    """
-
-    schedules: int
-    distinct: int
-    steps: int
 
 
 def simulate(
@@ -71,80 +45,62 @@ def simulate(
         WorldStuck: It came to no end.
         TrioChanged: This version of trio cannot be simulated.
     """
-    results: list[T] = []
-    _run(main, [seed], max_steps, lambda _, result: results.append(result))
-    return results[0]
+    return Series(main, max_steps).run([seed])
 
 
-def explore(
-    main: Main[object],
-    seeds: Iterable[int] = range(1000),
-    *,
-    max_steps: int = MAX_STEPS,
-) -> Exploration:
-    """Simulate *main* with each of *seeds*, until it fails with one.
+@final
+class Series(Generic[T]):
+    """Worlds, one after the other.
 
-    Meanwhile the library logs nothing; `simulate` with the seed shows all.
-
-    Args:
-        main: See `simulate`.
-        seeds: Which.
-        max_steps: See `simulate`.
-
-    Raises:
-        BaseException: What `simulate` raised, with the seed as a note.
+    Attributes:
+        seed: That of the last one.
+        schedules: How many have come to a good end.
+        steps: How many steps their tasks have made.
+        fingerprints: Of the orders of their steps.
     """
-    schedules, steps = 0, 0
-    distinct: set[int] = set()
 
-    def count(engine: Engine, _: object) -> None:
-        nonlocal schedules, steps
-        schedules += 1
-        steps += engine.steps
-        distinct.add(engine.fingerprint)
+    def __init__(self, main: Main[T], max_steps: int) -> None:
+        require_count("max_steps", max_steps)
+        self._main = main
+        self._max_steps = max_steps
+        self._engine: Engine | None = None
+        self.seed: int | Schedule | None = None
+        self.schedules: int = 0
+        self.steps: int = 0
+        self.fingerprints: set[int] = set()
 
-    # A thousand worlds would fill a log that nobody reads.
-    log = logging.getLogger("greenroom")
-    level = log.level
-    log.setLevel(logging.CRITICAL + 1)
-    try:
-        _run(main, seeds, max_steps, count)
-    finally:
-        log.setLevel(level)
-    return Exploration(schedules, len(distinct), steps)
+    def run(self, seeds: Iterable[int | Schedule]) -> T:
+        """Run a world for each of *seeds*, until one fails; return its result."""
+        check_trio()
+        loop = Loop()
+        state = random.getstate()
+        try:
+            return loop.run(lambda: self._run_all(loop, seeds))
+        except BaseException as error:
+            engine, self._engine = self._engine, None
+            if engine is None:
+                raise
+            failure = engine.failure or error
+            kind = "seed" if isinstance(self.seed, int) else "schedule"
+            failure.add_note(f"greenroom: replay with {kind} {self.seed!r}")
+            if failure is error:
+                raise
+            # It comes first: what was raised besides came of it.
+            raise failure from error
+        finally:
+            random.setstate(state)
 
-
-def _run(
-    main: Main[T],
-    seeds: Iterable[int | Schedule],
-    max_steps: int,
-    succeeded: Callable[[Engine, T], None],
-) -> None:
-    _require_count("max_steps", max_steps)
-    check_trio()
-    engine: Engine | None = None
-    seed: int | Schedule = 0
-    loop = Loop()
-
-    async def run_all() -> None:
-        nonlocal engine, seed
+    async def _run_all(self, loop: Loop, seeds: Iterable[int | Schedule]) -> T:
+        result: Any = None
         for seed in seeds:
-            engine, world = _make(seed, max_steps)
-            succeeded(engine, await engine.run(loop, lambda w=world: main(w)))
-
-    state = random.getstate()
-    try:
-        loop.run(run_all)
-    except BaseException as error:
-        failure = error if engine is None else engine.failure or error
-        if engine is not None:
-            kind = "seed" if isinstance(seed, int) else "schedule"
-            failure.add_note(f"greenroom: replay with {kind} {seed!r}")
-        if failure is error:
-            raise
-        raise failure from error
-    finally:
-        random.setstate(state)
+            self.seed = seed
+            self._engine, world = _make(seed, self._max_steps)
+            result = await self._engine.run(loop, lambda w=world: self._main(w))
+            self.schedules += 1
+            self.steps += self._engine.steps
+            self.fingerprints.add(self._engine.fingerprint)
+            self._engine = None
+        return cast("T", result)
 
 
 def _make(seed: int | Schedule, max_steps: int) -> tuple[Engine, World]:
@@ -160,6 +116,7 @@ def _make(seed: int | Schedule, max_steps: int) -> tuple[Engine, World]:
     return engine, World(engine, number)
 
 
-def _require_count(name: str, value: object) -> None:
+def require_count(name: str, value: object) -> None:
+    """Refuse what is not a number of things."""
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise ValueError(f"{name} must be an int of at least 1, got {value!r}")

@@ -1,0 +1,288 @@
+"""The wire: stock hypercorn's TCP connection, reached from its ASGI ``send``.
+
+ASGI has no words for "write this if you can do so at once", for "drop this
+client", and for "the server has been told to stop".  hypercorn hands the app bound
+methods: from the owner of ``send`` there is a way to all three.  That way is
+private API of hypercorn, so it is walked in this file only, and only where every
+step is what this was written for, hypercorn 0.18 and WebSocket over HTTP/1.1.
+Everywhere else `find_wire` is None, and plain ASGI does it.
+
+The law: a frame is written whole, or its rest before anything else, hypercorn's
+own pongs and closes included.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Protocol, final
+
+import anyio
+from anyio.lowlevel import checkpoint
+
+from ._frames import WINDOW_BITS, Message
+from ._transport import Stopping, TransportClosed
+
+_log = logging.getLogger("greenroom.adapter")
+
+_TESTED = "0.18."
+
+# Bytes that asyncio may still hold of what was written before.  uvloop writes
+# only when the loop turns, so with none at all it would never be direct.
+_BUFFERED = 16 * 1024
+
+
+class Wire(Protocol):
+    """A way to the socket, past ASGI."""
+
+    @property
+    def unsent(self) -> bool:
+        """Whether there is a rest of what was taken, which `flush` writes."""
+        ...
+
+    def try_write(self, message: Message) -> bool:
+        """Take *message* without waiting; False if that cannot be."""
+        ...
+
+    async def write(self, message: Message) -> None:
+        """Write *message*, waiting for the peer.
+
+        Raises:
+            TransportClosed: It cannot be written any more.
+        """
+        ...
+
+    async def flush(self) -> None:
+        """Write the rest of what was taken.
+
+        Raises:
+            TransportClosed: It cannot be written any more.
+        """
+        ...
+
+    def abort(self) -> None:
+        """Drop the TCP connection."""
+        ...
+
+
+class _Stream:
+    """What both loops have in common: hypercorn's WebSocket stream."""
+
+    __slots__ = ("_deflates", "_open", "_proto")
+
+    def __init__(self, stream: Any) -> None:
+        from wsproto.connection import ConnectionState
+
+        self._proto = stream.connection
+        self._open = ConnectionState.OPEN
+        self._deflates = _deflates(self._proto)
+
+    @property
+    def _closed(self) -> bool:
+        # Nothing may follow a close frame, whoever sent it.
+        return self._proto.state is not self._open
+
+    def _bytes_of(self, message: Message) -> bytes:
+        return message.deflated() if self._deflates else message.plain()
+
+
+@final
+class _AsyncioWire(_Stream):
+    """asyncio's transport never takes half a frame: it buffers the rest."""
+
+    __slots__ = ("_buffered", "_transport", "_writer")
+
+    unsent = False
+
+    def __init__(self, stream: Any, writer: Any) -> None:
+        super().__init__(stream)
+        self._writer = writer
+        self._transport = writer.transport
+        self._buffered: Callable[[], int] = self._transport.get_write_buffer_size
+
+    def try_write(self, message: Message) -> bool:
+        if self._closed or self._transport.is_closing():
+            return False
+        if self._buffered() > _BUFFERED:
+            return False
+        self._transport.write(self._bytes_of(message))
+        return True
+
+    async def write(self, message: Message) -> None:
+        if self._closed or self._transport.is_closing():
+            raise TransportClosed(1006)
+        self._transport.write(self._bytes_of(message))
+        try:
+            await self._writer.drain()
+        except (OSError, RuntimeError) as error:
+            raise TransportClosed(1006, str(error)) from error
+
+    async def flush(self) -> None:
+        """Nothing: there is never a rest."""
+
+    def abort(self) -> None:
+        self._transport.abort()
+
+
+@final
+class _TrioWire(_Stream):
+    """Trio's socket, written to without Trio where it has room at once."""
+
+    __slots__ = ("_fileno", "_lock", "_rest", "_tcp")
+
+    def __init__(self, stream: Any, server: Any) -> None:
+        import trio
+
+        super().__init__(stream)
+        self._tcp = server.stream
+        self._fileno: Callable[[], int] = server.stream.socket.fileno
+        # hypercorn's own, but one that the task that has begun to write need
+        # not be the one to end it.
+        self._lock = server.send_lock = trio.Semaphore(1)
+        self._rest: bytes = b""
+
+    @property
+    def unsent(self) -> bool:
+        return bool(self._rest)
+
+    def try_write(self, message: Message) -> bool:
+        if not self._lock.value or self._closed:
+            return False
+        data = self._bytes_of(message)
+        try:
+            # By number: -1 once it is closed.
+            taken = os.write(self._fileno(), data)
+        except OSError:
+            # No room, or nobody there: who waits for it will see.
+            return False
+        if taken < len(data):
+            self._lock.acquire_nowait()
+            self._rest = data[taken:]
+        return True
+
+    async def write(self, message: Message) -> None:
+        await self._lock.acquire()
+        if self._closed:
+            self._lock.release()
+            raise TransportClosed(1006)
+        self._rest = self._bytes_of(message)
+        await self.flush()
+
+    async def flush(self) -> None:
+        if not self._rest:
+            return
+        import trio
+
+        try:
+            await self._tcp.send_all(self._rest)
+        except trio.Cancelled:
+            # Nobody knows how much of it is out.
+            self.abort()
+            raise
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            raise TransportClosed(1006, str(error)) from error
+        finally:
+            self._rest = b""
+            self._lock.release()
+
+    def abort(self) -> None:
+        self._tcp.socket.close()
+
+
+def _deflates(proto: Any) -> bool:
+    """Whether what `Message` compresses can be read at the other end."""
+    return any(
+        extension.name == "permessage-deflate"
+        and extension.enabled()
+        and extension.server_max_window_bits >= WINDOW_BITS
+        for extension in proto._proto.extensions
+    )
+
+
+def _stream_of(send: object) -> Any:
+    """hypercorn's WebSocket stream, if *send* is its own."""
+    stream = getattr(send, "__self__", None)
+    if type(stream).__module__ != "hypercorn.protocol.ws_stream" or not _is_known():
+        return None
+    return stream
+
+
+def _server_of(stream: Any) -> Any:
+    """hypercorn's TCP connection behind *stream*; None for HTTP/2."""
+    protocol = getattr(getattr(stream, "send", None), "__self__", None)
+    # Several streams share one connection with HTTP/2.
+    if type(protocol).__name__ != "H11Protocol":
+        return None
+    return getattr(getattr(protocol, "send", None), "__self__", None)
+
+
+_known: bool | None = None
+
+
+def _is_known() -> bool:
+    """Whether hypercorn is the one that this was tested with; said once if not."""
+    global _known
+    if _known is None:
+        try:
+            found = version("hypercorn")
+        except PackageNotFoundError:
+            found = "of no version"
+        _known = found.startswith(_TESTED)
+        if not _known:
+            _log.warning(
+                "hypercorn %s is not the %sx this was tested with: "
+                "WebSockets go by plain ASGI, slower",
+                found,
+                _TESTED,
+            )
+    return _known
+
+
+def find_wire(send: object) -> Wire | None:
+    """The way past *send*, of a WebSocket that has been accepted."""
+    global _known
+    stream = _stream_of(send)
+    server = _server_of(stream)
+    if server is None:
+        return None
+    try:
+        if hasattr(server, "writer"):
+            return _AsyncioWire(stream, server.writer)
+        # With TLS there is no writing without Trio; and what is being written
+        # must come to its end first.
+        if hasattr(server.stream, "socket") and not server.send_lock.locked():
+            return _TrioWire(stream, server)
+    except AttributeError as error:
+        _known = False
+        _log.warning("hypercorn is not as expected (%s): plain ASGI it is", error)
+    return None
+
+
+def find_stopping(send: object) -> Stopping | None:
+    """What is set when hypercorn has been told to stop."""
+    context = getattr(_stream_of(send), "context", None)
+    return getattr(context, "terminated", None)
+
+
+async def may_accept(send: object) -> bool:
+    """Whether hypercorn has not begun to answer with an error of its own.
+
+    It does when bytes follow the handshake before it is accepted.  An accept
+    after that breaks its HTTP connection, which kills the Trio worker; so does to
+    return before it has done.
+    """
+    stream = _stream_of(send)
+    protocol = getattr(getattr(stream, "send", None), "__self__", None)
+    connection = getattr(getattr(protocol, "connection", None), "h11_connection", None)
+    if connection is None:
+        return True
+    import h11
+
+    if connection.our_state is h11.SEND_RESPONSE:
+        return True
+    with anyio.move_on_after(1):
+        while not stream.closed:
+            await checkpoint()
+    return False
