@@ -7,10 +7,10 @@ none of them, and was taken out before anybody heard of its end.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, TypeAlias, final
+from typing import Any, TypeAlias, cast, final
 
 from ._errors import ActorNotAlive, NameTaken, NotOwner
 from ._mailbox import Mailbox
@@ -25,19 +25,25 @@ Members: TypeAlias = dict[ActorRef[Any], Mailbox[Any]]
 def typed(key: Hashable) -> Key:
     """*key* as it is kept: 1, 1.0 and True are equal in Python, and three names
     to a reader; also within tuples and frozensets."""
-    if isinstance(key, tuple | frozenset):
-        return _shape(key), key
-    return key.__class__, key
+    return _shape(key), key
+
+
+# A union in the call would be made at each call, and this is called for each
+# publication.
+_NESTED = (tuple, frozenset)
 
 
 def _shape(key: Hashable) -> Hashable:
     """The types that *key* is made of."""
-    if isinstance(key, tuple):
-        return key.__class__, *map(_shape, key)
-    if isinstance(key, frozenset):
+    if not isinstance(key, _NESTED):
+        return key.__class__
+    # Not narrowed to a tuple of what nobody knows.
+    parts = cast("Iterable[Hashable]", key)
+    shapes: Iterable[Hashable] = map(_shape, parts)
+    if isinstance(parts, frozenset):
         # Each with its value: there is no order to tell by which type is whose.
-        return key.__class__, frozenset((_shape(each), each) for each in key)
-    return key.__class__
+        shapes = [frozenset(zip(shapes, parts, strict=True))]
+    return cast("Hashable", parts.__class__), *shapes
 
 
 @final

@@ -12,9 +12,11 @@ there is one native pair of functions for each event loop.  Both obey one law:
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any, Protocol, final
+from dataclasses import dataclass, replace
+from importlib import import_module
+from typing import Any, Protocol, cast, final
 
 import anyio
 
@@ -111,12 +113,54 @@ def _trio_parker() -> Parker:
     return Parker("trio", Cancelled, park, unpark, checkpoint, absorb)
 
 
+def _bridged_parker(loop: asyncio.AbstractEventLoop, flavour: Any) -> Parker:
+    """That of a Trio which runs asyncio's tasks too, by way of trio-asyncio.
+
+    Each task sleeps as its own kind does, and any can wake it.
+    """
+    trio = _trio_parker()
+    create_future = loop.create_future
+
+    async def park(slot: Parkable) -> None:
+        if flavour.name != "asyncio":
+            await trio.park(slot)
+            return
+        slot.parked = future = create_future()
+        try:
+            await future
+        finally:
+            if slot.parked is future:
+                slot.parked = None
+
+    def unpark(slot: Parkable) -> None:
+        if not isinstance(slot.parked, asyncio.Future):
+            trio.unpark(slot)
+            return
+        future = cast("asyncio.Future[None]", slot.parked)
+        slot.parked = None
+        if not future.done():
+            future.set_result(None)
+
+    async def checkpoint() -> None:
+        if flavour.name == "asyncio":
+            await asyncio.sleep(0)
+        else:
+            await trio.checkpoint()
+
+    return replace(trio, park=park, unpark=unpark, checkpoint=checkpoint)
+
+
 def running_parker() -> Parker:
     """The parker of the event loop that runs now."""
     # By what it cancels with: AnyIO 4.12 no longer brings sniffio along.
     if anyio.get_cancelled_exc_class() is asyncio.CancelledError:
         return _asyncio_parker()
-    return _trio_parker()
+    # Never imported here: it changes asyncio itself.
+    bridge: Any = sys.modules.get("trio_asyncio")
+    loop = None if bridge is None else bridge.current_loop.get()
+    if loop is None:
+        return _trio_parker()
+    return _bridged_parker(loop, import_module("sniffio").thread_local)
 
 
 @final

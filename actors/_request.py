@@ -266,10 +266,7 @@ class Replies(Generic[R]):
         if len(self._pending) > 1:
             # Whoever comes first ends the wait, so it is for none of them in
             # particular; only if all of them wait for us there is no way out.
-            owner = activation.owner
-            rings = [wait_cycle(owner, reply.target) for reply in self._pending]
-            if rings[0] is not None and None not in rings:
-                raise AskCycle(rings[0])
+            self._require_one_free(activation.owner)
             await self._parker.park(self)
             return
         (last,) = self._pending
@@ -278,6 +275,15 @@ class Replies(Generic[R]):
             await self._parker.park(self)
         finally:
             activation.end(wait)
+
+    def _require_one_free(self, asker: Waiting) -> None:
+        ring: list[str] | None = None
+        for reply in self._pending:
+            ring = wait_cycle(asker, reply.target)
+            if ring is None:
+                return  # mostly the first
+        assert ring is not None
+        raise AskCycle(ring)
 
     def __aiter__(self) -> AsyncIterator[PendingReply[R]]:
         """Take one after the other out, until none is left."""

@@ -15,6 +15,7 @@ from ._errors import (
 )
 from ._frames import Message
 from ._hooks import PayloadHooks
+from ._nestipy_bridge import TrioAsyncioBridge
 from ._options import Options
 from ._packets import Ack, AckFailure, BadFrame, Event, Frame, Packet
 from ._statistics import AdapterStatistics, Flow
@@ -47,4 +48,5 @@ __all__ = [
     "Stopping",
     "Transport",
     "TransportClosed",
+    "TrioAsyncioBridge",
 ]

@@ -250,6 +250,11 @@ class ActorAdapter:
         """Drain, as Nestipy asks of an adapter when it shuts down."""
         await self.drain()
 
+    @property
+    def host(self) -> NestipyHost:
+        """What it does where Nestipy is its host; for `TrioAsyncioBridge`."""
+        return self._nestipy
+
     def statistics(self) -> AdapterStatistics:
         """A frozen snapshot of what went through."""
         return self._server.statistics()

@@ -24,20 +24,21 @@ class Caller(Protocol):
         ...
 
 
+async def call(handler: Handler, event: str, client: Client, data: Any) -> Any:
+    """Call *handler* and see it through; see `outcome`."""
+    result = handler(event, client, data)
+    if inspect.isawaitable(result):
+        return await outcome(result)
+    return result
+
+
 @final
 class Direct:
     """Calls them where it is called itself: in the client's own task."""
 
     __slots__ = ()
 
-    async def call(
-        self, handler: Handler, event: str, client: Client, data: Any
-    ) -> Any:
-        """Call *handler* and see it through; see `outcome`."""
-        result = handler(event, client, data)
-        if inspect.isawaitable(result):
-            return await outcome(result)
-        return result
+    call = staticmethod(call)
 
     def close(self) -> None:
         """Forget nothing: nothing is kept."""

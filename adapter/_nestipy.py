@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack, suppress
 from importlib import import_module
-from typing import Any, TypeVar, cast, final
+from typing import Any, TypeAlias, TypeVar, cast, final
 
 from ..supervision import ChildNotFound
 from ._asgi import Message, Receive, Scope, Send
+from ._calling import Caller
 from ._client import Client
 from ._dispatcher import ANY, Handler
 from ._nestipy_arguments import fill_attributes
@@ -27,6 +28,9 @@ from ._nestipy_gateways import CatchAll, GatewayMethod
 from ._server import Server
 
 H = TypeVar("H", bound=Handler)
+
+Serve: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[object]]
+"""An ASGI app."""
 
 _PROXY = "nestipy.websocket.proxy"
 """The module of the functions that Nestipy registers for a gateway's methods."""
@@ -109,6 +113,10 @@ class NestipyHost:
         if self._server.client_class is Client:
             self._server.client_class = client_class()
 
+    def bridge(self, caller: Callable[[], Caller]) -> None:
+        """Have the handlers of each client called by a *caller* of its own."""
+        self._server.caller = caller
+
     async def find(self) -> HttpAdapter | None:
         """The Nestipy app that the adapter serves, if there is one."""
         if self._http is None:
@@ -147,7 +155,12 @@ class NestipyHost:
             await fill_attributes(nest, nest.container(), gateway)
 
     async def run(
-        self, app: HttpAdapter, scope: Scope, receive: Receive, send: Send
+        self,
+        app: HttpAdapter | None,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        serve: Serve | None = None,
     ) -> None:
         """Host the adapter's actors for as long as *app* lives.
 
@@ -156,6 +169,14 @@ class NestipyHost:
         what actors do at their end can still use its providers.  Their system
         stays until after that, and what is emitted meanwhile reaches nobody
         but raises nothing.
+
+        Args:
+            app: The Nestipy app; None if it is none.
+            scope: That of the lifespan.
+            receive: The server's.
+            send: The server's.
+            serve: What the rest of the lifespan is passed to, where that is not
+                the web application natively.
         """
         server = self._server
         last_word: Message | None = None
@@ -169,7 +190,13 @@ class NestipyHost:
                 await send(message)
 
         try:
-            async with server.running() as system, cured(app, scope, system):
+            async with AsyncExitStack() as stack:
+                system = await stack.enter_async_context(server.running())
+                if app is not None:
+                    native = system if serve is None else None
+                    await stack.enter_async_context(cured(app, scope, native))
+                    serve = serve or app.get_instance()
+                assert serve is not None
                 ours = {child.id for child in system.children()}
 
                 async def drain_first() -> Message:
@@ -182,7 +209,7 @@ class NestipyHost:
                                     await system.stop_child(child.id)
                     return message
 
-                await app.get_instance()(scope, drain_first, send_or_keep)
+                await serve(scope, drain_first, send_or_keep)
         finally:
             if last_word is not None:
                 await send(last_word)

@@ -27,14 +27,15 @@ _log = logging.getLogger("greenroom.adapter")
 
 @asynccontextmanager
 async def cured(
-    http: HttpAdapter, scope: Scope, system: ActorSystem
+    http: HttpAdapter, scope: Scope, system: ActorSystem | None
 ) -> AsyncGenerator[None, None]:
     """Have the app of *http* cured for as long as the block lasts.
 
     Args:
         http: What serves HTTP.
         scope: That of the lifespan.
-        system: Where the tasks run that Nestipy would run on asyncio.
+        system: Where the tasks run that Nestipy would run on asyncio; None where
+            it can.
     """
     container = nestipy().container()
     # Which servers copy into the scope of every request and every client, so
@@ -42,9 +43,10 @@ async def cured(
     scope.get("state", {}).pop("request_id", None)
     keep_requests_apart(http)
     await stop_the_leak(container)
-    await run_background_tasks(http.startup_hooks, system)
     with ExitStack() as undo:
-        if system.runtime.backend == "trio":
+        if system is not None:
+            await run_background_tasks(http.startup_hooks, system)
+        if system is not None and system.runtime.backend == "trio":
             await take_over_events(container, system.runtime, undo)
             warn_of_asyncio(container)
         yield

@@ -16,7 +16,7 @@ from ..actors import NOTHING, Ask, Cell, Mailbox, Runtime, State
 from ._child import Child, ChildStatus, Keeper, status_of
 from ._failure import Failure, GivenUp
 from ._tree import NodeFlag, Ring, Tree, TreeNode, TreeOptions, WaitsFor
-from ._where import standpoints
+from ._where import is_cell, standpoints
 
 # How many of the messages that wait in one mailbox are looked at.
 _ASKS_LOOKED_AT = 64
@@ -166,7 +166,7 @@ class Look:
                 continue
             if isinstance(pending, Ask):
                 yield WaitsFor("answer", other.path, pending.deadline - self._now)
-            elif isinstance(other, Cell) and pending is other.life:
+            elif is_cell(other) and pending is other.life:
                 yield WaitsFor("end", other.path, math.inf)
             else:
                 deadline: float = getattr(pending, "deadline", math.inf)

@@ -174,7 +174,7 @@ class TreeNode:
 
     def walk(self) -> Iterator[TreeNode]:
         """This node and all below it, each before its children."""
-        nodes = [self]
+        nodes: list[TreeNode] = [self]
         while nodes:
             node = nodes.pop()
             yield node

@@ -13,19 +13,21 @@ import threading
 import traceback
 from collections.abc import Callable
 from types import FrameType
-from typing import Any, final
+from typing import Any, TypeAlias, final
 
 import anyio
 
-from ..actors import Actor, Cell, Runtime
+from ..actors import Runtime
 from ._table import seconds as duration
 from ._tree import Tree
-from ._where import first_argument
+from ._where import first_argument, is_actor, is_cell
 
 # Of the stack, from where it stands.
 _FRAMES = 20
 # How often what it reads may change under it.
 _ATTEMPTS = 3
+
+Post: TypeAlias = Callable[[Callable[[], Any]], object]
 
 
 @final
@@ -51,8 +53,9 @@ class Watchdog:
         self._look = look
         self._say = say
         self._loop_thread = threading.get_ident()
-        self._post = _poster(runtime.backend)
-        self._stopped = threading.Event()
+        # Calls a function in the event loop, from any thread.
+        self.post: Post = _poster(runtime.backend)
+        self.stopped: threading.Event = threading.Event()
         # Set when the loop has come to it.
         self._turned = threading.Event()
         self._scope = anyio.CancelScope()
@@ -70,19 +73,19 @@ class Watchdog:
             with self._scope:
                 await anyio.sleep_forever()
         finally:
-            self._stopped.set()
+            self.stopped.set()
             self._turned.set()
 
     # -- in its thread -----------------------------------------------------
 
     def _run(self) -> None:
-        while not self._stopped.wait(self._seconds):
+        while not self.stopped.wait(self._seconds):
             self._turned = turned = threading.Event()
             # Again, as `_until_the_end` sets the one before it.
-            if self._stopped.is_set():
+            if self.stopped.is_set():
                 return
             try:
-                self._post(turned.set)
+                self.post(turned.set)
             except RuntimeError:
                 return  # there is no loop any more
             if not turned.wait(self._seconds):
@@ -129,15 +132,15 @@ def _actor_in(frame: FrameType | None) -> str:
     """Which actor runs in the stack below *frame*, as a part of a sentence."""
     while frame is not None:
         subject = first_argument(frame)
-        if isinstance(subject, Cell):
+        if is_cell(subject):
             return f", in {subject.path}"
-        if isinstance(subject, Actor) and hasattr(subject, "context"):
+        if is_actor(subject) and hasattr(subject, "context"):
             return f", in {subject.context.path}"
         frame = frame.f_back
     return ""
 
 
-def _poster(backend: str) -> Callable[[Callable[[], Any]], object]:
+def _poster(backend: str) -> Post:
     """What calls a function in the event loop that runs now, from any thread."""
     if backend == "trio":
         from trio.lowlevel import current_trio_token

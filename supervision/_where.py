@@ -10,6 +10,7 @@ import asyncio
 import inspect
 from collections.abc import Iterator
 from types import FrameType
+from typing import Any, TypeGuard
 
 from ..actors import Actor, Cell
 from ._failure import place
@@ -25,22 +26,32 @@ def standpoints(backend: str) -> dict[int, str | None]:
     coroutines = _trio_coroutines() if backend == "trio" else _asyncio_coroutines()
     found: dict[int, str | None] = {}
     for coroutine in coroutines:
-        cell: Cell[object] | None = None
-        actor: Actor[object] | None = None
+        cell: object = None
+        actor: object = None
         for frame in _suspended_frames(coroutine):
             subject = first_argument(frame)
             if cell is None:
                 # Its other tasks do not run in its cell.
-                if isinstance(subject, Cell):
+                if is_cell(subject):
                     cell = subject
                     # Unless it is somebody who waits for it.
                     found.setdefault(id(cell), None)
-            elif isinstance(subject, Actor):
+            elif is_actor(subject):
                 # Not a supervisor that it gives an order to.
                 actor = actor or subject
                 if subject is actor:
                     found[id(cell)] = place_of(frame)
     return found
+
+
+def is_cell(value: object) -> TypeGuard[Cell[Any]]:
+    """Whether that is a cell."""
+    return isinstance(value, Cell)
+
+
+def is_actor(value: object) -> TypeGuard[Actor[Any]]:
+    """Whether that is an actor."""
+    return isinstance(value, Actor)
 
 
 def place_of(frame: FrameType) -> str:
@@ -58,9 +69,9 @@ def first_argument(frame: FrameType) -> object:
 def _suspended_frames(coroutine: object) -> Iterator[FrameType]:
     """From the outermost to the last that is a coroutine's."""
     while inspect.iscoroutine(coroutine):
-        # There is none if it has ended.
-        if coroutine.cr_frame is not None:
-            yield coroutine.cr_frame
+        frame = coroutine.cr_frame
+        assert frame is not None  # or its task would be gone
+        yield frame
         coroutine = coroutine.cr_await
 
 
@@ -72,10 +83,11 @@ def _asyncio_coroutines() -> Iterator[object]:
 def _trio_coroutines() -> Iterator[object]:
     from trio.lowlevel import current_root_task
 
-    tasks = [current_root_task()]
+    root = current_root_task()
+    assert root is not None
+    tasks = [root]
     while tasks:
         task = tasks.pop()
-        if task is not None:
-            yield task.coro
-            for nursery in task.child_nurseries:
-                tasks.extend(nursery.child_tasks)
+        yield task.coro
+        for nursery in task.child_nurseries:
+            tasks.extend(nursery.child_tasks)

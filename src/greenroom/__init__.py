@@ -62,6 +62,7 @@ from .adapter import (
     NotEncodable,
     NotRunning,
     Options,
+    TrioAsyncioBridge,
 )
 from .supervision import (
     BRUTAL_KILL,
@@ -197,6 +198,7 @@ __all__ = [
     "Tree",
     "TreeNode",
     "TreeOptions",
+    "TrioAsyncioBridge",
     "Undelivered",
     "UnknownName",
     "WaitsFor",

@@ -255,7 +255,7 @@ async def test_an_ask_costs_the_same_whatever_waits_for_the_caller(
 async def test_who_waits_in_line_at_a_crash_is_told_at_once(stage: Stage) -> None:
     """Behaviour 113: queued callers of a crashing server."""
     cell = await stage.spawn()
-    go = anyio.Event()
+    began, go = anyio.current_time(), anyio.Event()
     outcomes: list[BaseException | None] = []
 
     async def crash_later(_: Puppet) -> None:
@@ -273,7 +273,6 @@ async def test_who_waits_in_line_at_a_crash_is_told_at_once(stage: Stage) -> Non
         for _ in range(10):
             tasks.start_soon(ask, "queued")
         await wait_idle()
-        began = anyio.current_time()
         go.set()
 
     assert anyio.current_time() == began

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import namedtuple
 from collections.abc import Hashable
-from typing import Any
+from typing import Any, NamedTuple
 
 import anyio
 import pytest
@@ -278,7 +277,8 @@ async def test_listeners_hear_of_registrations_and_their_ends(
 def count_watches(monkeypatch: pytest.MonkeyPatch) -> list[ActorRef[Any]]:
     """Who is watched for its end, as the registry asks for it and takes it back."""
     watched: list[ActorRef[Any]] = []
-    at_end, not_at_end = Cell.at_end, Cell.not_at_end
+    at_end: Any = Cell[Any].at_end
+    not_at_end: Any = Cell[Any].not_at_end
 
     def begin(cell: Cell[Any], release: Any) -> None:
         watched.append(cell.ref)
@@ -349,7 +349,11 @@ async def test_a_name_is_looked_up_at_each_use(
     await registry.register("lobby", two, "second")
 
     assert (lobby.ref, registry.entry("lobby")) == (two, Entry(two, "second"))
-    assert await lobby.ask(lambda puppet: puppet.context.path) == two.path
+
+    def path(puppet: Puppet) -> str:
+        return puppet.context.path
+
+    assert await lobby.ask(path) == two.path
 
 
 async def test_a_name_stays_while_its_actor_restarts(
@@ -505,7 +509,13 @@ async def test_an_actor_may_be_under_one_key_more_than_once(
 
 # -- 134: keys ---------------------------------------------------------------
 
-Point = namedtuple("Point", "x y")
+
+class Point(NamedTuple):
+    """A tuple of another class."""
+
+    x: float
+    y: float
+
 
 ALIKE: list[list[Hashable]] = [
     [1, 1.0, True],

@@ -365,9 +365,10 @@ async def ring_of(stage: Stage, others: int) -> tuple[Cell[Any], list[Any]]:
         await wait_idle()
         with pytest.raises(AskCycle) as caught:
             await replies.next()
-        return [each in caught.value.cycle for each in (one.path, cells[0].path)]
+        first, other, last = caught.value.cycle
+        return [first, other in [cell.path for cell in cells], last]
 
-    assert await one.ref.ask(gather) == [True, True]
+    assert await one.ref.ask(gather) == [one.path, True, one.path]
     return one, outcomes
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import pytest
 
 from greenroom import (
     Actor,
+    ActorCrashed,
     ActorNotAlive,
     ActorRef,
     ActorSystem,
@@ -281,9 +282,9 @@ class Asker(Actor[object]):
     """Asks an account something that it fails over."""
 
     async def receive(self, message: object) -> object:
-        assert isinstance(message, ActorRef)
-        with pytest.raises(Exception, match="Boom"):
-            await message.ask({"pin": "1234"})
+        account = cast("ActorRef[object]", message)
+        with pytest.raises(ActorCrashed):
+            await account.ask({"pin": "1234"})
         return None
 
 

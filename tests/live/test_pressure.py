@@ -167,7 +167,6 @@ async def test_a_flood_that_is_answered_is_answered_in_order(
 
 # An app that returns while hypercorn's queue of messages for it is full leaves
 # hypercorn waiting for room there, and the connection open, for ever.
-@pytest.mark.xfail(strict=True, reason="hypercorn is left with a full queue")
 async def test_one_who_is_disconnected_while_it_floods_leaves_no_socket(
     server: HypercornServer,
 ) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 
 import pytest
 import trio
@@ -17,14 +16,6 @@ APP = "tests.live.apps.goodbye:app"
 GRACE = 3.0  # hypercorn's default
 SHORT = 1  # the least that its command line takes
 SHORT_GRACE = ["--graceful-timeout", str(SHORT)]
-
-
-@pytest.fixture(autouse=True)
-def _stops_with_clients_connected(worker: str) -> None:
-    # pgjones/hypercorn#308: it waits in Server.wait_closed() until the last
-    # client has left, before its graceful timeout begins.
-    if worker == "asyncio" and sys.version_info >= (3, 12, 1):
-        pytest.skip("hypercorn's asyncio worker does not stop while clients stay")
 
 
 async def terminate(server: HypercornServer, grace: float, more: float) -> None:
@@ -83,10 +74,6 @@ async def test_a_handler_that_broadcasts_without_end_holds_nothing_up(
 
 
 async def test_a_client_that_does_not_read_holds_nothing_up(worker: str) -> None:
-    if worker == "asyncio":
-        # Measured: it has seen all clients off, and goes on for as long as the
-        # one that does not read stays.
-        pytest.skip("hypercorn's asyncio worker waits for its last byte to be read")
     small = 8192
     with hypercorn_server(
         APP, worker, extra_args=SHORT_GRACE, socket_buffer=small

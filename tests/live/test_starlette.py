@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import re
-import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import closing
@@ -90,8 +89,6 @@ async def test_plain_http_goes_its_own_way_and_can_speak_to_rooms(
 async def test_the_end_of_the_server_is_the_end_of_all_its_clients(
     worker: str,
 ) -> None:
-    if worker == "asyncio" and sys.version_info >= (3, 12, 1):
-        pytest.skip("hypercorn's asyncio worker does not stop while clients stay")
     target = "tests.live.apps.mounted:app"
     with hypercorn_server(
         target, worker, extra_args=["--graceful-timeout", "1"]

@@ -30,10 +30,12 @@ PATIENCE = 0.5
 
 WORKERS = 2
 CLIENTS = 2
-ORDERS = 5
+ORDERS = 4
 
-MESSAGES = ("nothing", "crash", "wait", "stop", "more", "watch", "ask")
+MESSAGES = ("nothing", "crash", "wait", "stop", "more", "watch", "watch", "ask")
 OVERFLOW = (Overflow.REJECT, Overflow.BLOCK, Overflow.DROP_NEW, Overflow.DROP_OLD)
+# Who is never restarted is the one whose end others hear of.
+RESTART = (Restart.PERMANENT, Restart.TRANSIENT, Restart.TEMPORARY, Restart.TEMPORARY)
 
 
 class Boom(Exception):
@@ -170,7 +172,7 @@ async def supervised(world: World) -> Journal:
             ref = await system.spawn(
                 lambda: Worker(journal),
                 name=f"worker-{number}",
-                restart=chance.choice(list(Restart)),
+                restart=chance.choice(RESTART),
                 mailbox=mailbox,
             )
             journal.refs.append(ref)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from greenroom.actors import Ask, Mailbox, Monitor
+from greenroom.actors._belongings import Belongings
 from greenroom.actors._incarnation import Incarnation
 from greenroom.testing import InvariantBroken, World, WorldStuck, explore
 
@@ -44,7 +45,7 @@ def test_everything_happens_that_can() -> None:
         happened["monitor"] += len(journal.monitors)
         happened["down in an actor"] += sum(journal.downs.values())
 
-    explore(main, range(200))
+    explore(main, range(300))
 
     assert min(happened.values()) > 30, happened
 
@@ -75,15 +76,13 @@ def sabotage(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
     elif what == "stopped is not called":
         monkeypatch.setattr(Incarnation, "_stop", no_hook)
     else:
-        deliver = Monitor.deliver
+        tell = Belongings.watched_ended
 
-        def twice(self: Monitor, down: Any) -> None:
-            deliver(self, down)
-            if self._watcher is not None:  # pyright: ignore[reportPrivateUsage]
-                self.cancelled = False
-                deliver(self, down)
+        def twice(self: Belongings, watch: Any) -> None:
+            tell(self, watch)
+            self.mailbox.put_system(watch.down)
 
-        monkeypatch.setattr(Monitor, "deliver", twice)
+        monkeypatch.setattr(Belongings, "watched_ended", twice)
 
 
 @pytest.mark.parametrize(

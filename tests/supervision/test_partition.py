@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -48,8 +49,10 @@ from .kit import (
 pytestmark = pytest.mark.anyio
 
 
-def plain(number: int) -> ChildSpec[object]:
-    return ChildSpec(str(number), Plain)
+def plain(
+    number: int, restart: Restart = Restart.PERMANENT, **options: Any
+) -> ChildSpec[object]:
+    return ChildSpec(str(number), Plain, restart, **options)
 
 
 def shards(
@@ -107,11 +110,12 @@ def test_whatever_else_is_wrong_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match=r"^spec must be a callable"):
         make(plain(0), 2)
     with pytest.raises(ValueError, match=r"^a child must be ChildSpec"):
-        make(lambda _: Plain, 2)
-    with pytest.raises(ValueError, match=r"^children must be of unique ids, got 'a'"):
-        make(lambda _: ChildSpec("a", Plain), 2)
+        make(str, 2)
+    same: Callable[[int], object] = lambda _: plain(0)  # noqa: E731 - typed
+    with pytest.raises(ValueError, match=r"^children must be of unique ids, got '0'"):
+        make(same, 2)
     with pytest.raises(ValueError, match=r"^restart must be PERMANENT or TRANSIENT"):
-        make(lambda n: ChildSpec(str(n), Plain, Restart.TEMPORARY), 2)
+        make(partial(plain, restart=Restart.TEMPORARY), 2)
     with pytest.raises(ValueError, match=r"^intensity must be Intensity"):
         make(plain, 2, intensity=3)
 
@@ -122,7 +126,7 @@ def test_the_end_of_one_partition_is_not_the_end_of_all() -> None:
     with pytest.raises(TypeError, match="'auto_shutdown'"):
         make(plain, 2, auto_shutdown=None)
     with pytest.raises(ValueError, match="must not be significant"):
-        make(lambda n: ChildSpec(str(n), Plain, Restart.TRANSIENT, significant=True), 2)
+        make(partial(plain, restart=Restart.TRANSIENT, significant=True), 2)
 
 
 async def test_a_partition_keeps_its_keys_while_it_restarts() -> None:
@@ -194,7 +198,7 @@ async def test_a_key_without_a_stable_hash_is_refused() -> None:
     supervisor = shards(Journal())
     async with running(supervisor):
         with pytest.raises(TypeError, match="key must be a str"):
-            supervisor.ref(frozenset())
+            supervisor.ref(frozenset({1}))
 
 
 async def test_a_partition_that_has_ended_for_good_is_named() -> None:

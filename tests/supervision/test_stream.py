@@ -43,9 +43,9 @@ class Load:
     """What streams run: how many at a time, and which began."""
 
     def __init__(self) -> None:
-        self.began: list[object] = []
-        self.ended: list[object] = []
-        self.cancelled: list[object] = []
+        self.began: list[Any] = []
+        self.ended: list[Any] = []
+        self.cancelled: list[Any] = []
         self.running = 0
         self.peak = 0
 
@@ -251,14 +251,15 @@ async def test_an_item_whose_task_somebody_ends_has_failed(load: Load) -> None:
         supervising() as tasks,
         tasks.stream([100, 1], load.work, on_error="yield") as results,
     ):
+
+        async def kill() -> None:
+            await wait_idle()
+            first = tasks.children()[0].ref
+            assert first is not None
+            first.kill()
+
+        failure: object = None
         async with anyio.create_task_group() as group:
-
-            async def kill() -> None:
-                await wait_idle()
-                first = tasks.children()[0].ref
-                assert first is not None
-                first.kill()
-
             group.start_soon(kill)
             failure = await anext(results)
         assert isinstance(failure, ItemFailed)
@@ -348,7 +349,7 @@ async def test_leaving_the_iteration_stops_the_unused_tasks(
                 break
             assert load.running == 2
         assert load.running == 0
-        assert sorted(map(str, load.cancelled)) == ["100", "200"]
+        assert sorted(load.cancelled) == [100, 200]
         assert 300 not in load.began
         assert now() - began == pytest.approx(1)
         await wait_idle()
@@ -376,7 +377,7 @@ async def test_a_consumer_that_is_cancelled_leaves_no_task(load: Load) -> None:
         with anyio.move_on_after(1):
             await take(tasks.stream([100, 200], load.work))
         await wait_idle()
-        assert load.cancelled == [100, 200]
+        assert sorted(load.cancelled) == [100, 200]
 
 
 class Consumer(Actor[TaskSupervisor | str]):
@@ -487,8 +488,8 @@ async def test_the_end_of_the_supervisor_fails_what_is_left(load: Load) -> None:
             group.start_soon(stop)
             with pytest.raises(ItemFailed) as caught:
                 await take(tasks.stream([100], load.work))
-        assert isinstance(caught.value.__cause__, ActorNotAlive)
-        assert caught.value.__cause__.reason == Shutdown()
+            assert isinstance(caught.value.__cause__, ActorNotAlive)
+            assert caught.value.__cause__.reason == Shutdown()
 
 
 # -- limits and misuse -------------------------------------------------------

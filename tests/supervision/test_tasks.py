@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import pytest
@@ -62,7 +62,9 @@ class Owner(Actor[Callable[["Owner"], object]]):
 
     async def receive(self, message: Callable[[Owner], object]) -> object:
         result = message(self)
-        return await result if isinstance(result, Awaitable) else result
+        if isinstance(result, Coroutine):
+            return cast("object", await result)
+        return result
 
 
 # -- start, wait -------------------------------------------------------------
@@ -140,7 +142,15 @@ async def test_a_crash_of_a_linked_task_ends_its_owner() -> None:
         assert isinstance(reason.error.__cause__, Boom)
 
 
-@pytest.mark.parametrize("end", [ActorRef.stop_nowait, ActorRef.kill])
+def stop(ref: ActorRef[Any]) -> None:
+    ref.stop_nowait()
+
+
+def kill(ref: ActorRef[Any]) -> None:
+    ref.kill()
+
+
+@pytest.mark.parametrize("end", [stop, kill])
 async def test_the_end_of_an_owner_ends_its_linked_task(
     end: Callable[[ActorRef[Any]], None],
 ) -> None:

@@ -279,9 +279,8 @@ async def test_of_many_that_cannot_be_killed_the_latest_are_kept() -> None:
 
 async def test_where_an_actor_stands_is_in_its_own_code_or_nowhere() -> None:
     class Static(Actor[object]):
-        @staticmethod
-        async def receive(message: object) -> None:
-            await anyio.sleep_forever()
+        def receive(self, message: object) -> object:
+            return forever()
 
     async def order(self: Puppet) -> None:
         await top.start_child(worker("slow", Journal(), on_start=forever))
@@ -295,7 +294,7 @@ async def test_where_an_actor_stands_is_in_its_own_code_or_nowhere() -> None:
         boss.tell(order)
         # Its handler has ended, so this is not where it stands.
         (quick,) = await puppets(system, "quick")
-        quick.tell(lambda self: start_a_task(self))
+        quick.tell(start_a_task)
         await elapse(1.5)
         tree = system.tree()
         where = {node.path: node.where for node in tree if node.flags}

@@ -28,13 +28,14 @@ def mailbox(capacity: int = 1024) -> MailboxStatistics:
 
 
 def node(path: str, actor: str = "Room", **fields: Any) -> TreeNode:
-    return TreeNode(path, actor, **{"state": RUNNING, "mailbox": mailbox(), **fields})
+    settings: dict[str, Any] = {"state": RUNNING, "mailbox": mailbox(), **fields}
+    return TreeNode(path, actor, **settings)
 
 
 def tree(*children: TreeNode, **fields: Any) -> Tree:
     root = node("/", "Supervisor", is_supervisor=True, children=children)
     settings: dict[str, Any] = {"at": 1000.0, "rings": (), "dead_letters": 0}
-    return Tree(root, **{**settings, "options": TreeOptions(), **fields})
+    return Tree(root, options=TreeOptions(), **{**settings, **fields})
 
 
 FULL = tree(
@@ -165,6 +166,7 @@ def test_of_many_children_those_are_shown_that_something_is_the_matter_with() ->
     assert none[0] == "12 actors, 38 messages wait, 3 SLOW"
     assert none[-1] == ("└── … 10 more, 11 actors in all, 38 messages wait, 3 SLOW")
     assert "more" not in several.format(children=10)
+    assert tree(node("/a"), node("/b")).format(children=1).endswith("… 1 more")
 
 
 def _first_column(text: str) -> list[str]:

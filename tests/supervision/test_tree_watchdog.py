@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import anyio
@@ -98,6 +99,21 @@ async def test_the_task_of_an_actor_is_the_actor() -> None:
     assert ", in /starts:" in heard[0]
 
 
+async def test_an_actor_is_known_by_more_than_its_methods() -> None:
+    heard = Heard()
+
+    class Odd(Actor[threading.Event]):
+        # The first argument of this is nothing that has a name.
+        def receive(*arguments: Any) -> bool:
+            return compute(arguments[1])
+
+    async with ActorSystem() as system:
+        system.watch_loop(SECONDS, to=heard)
+        (await system.spawn(Odd(), name="odd")).tell(heard.first)
+        await said(heard.second)
+    assert ", in /odd:" in heard[0]
+
+
 async def test_code_outside_of_every_actor_has_a_stack_only() -> None:
     heard = Heard()
     async with ActorSystem() as system:
@@ -141,12 +157,14 @@ async def test_a_loop_that_turns_is_not_spoken_of() -> None:
         if answers == 3:
             enough.set()
 
+    def post_and_count(turned: Callable[[], Any]) -> None:
+        post(partial(count, turned))
+
     async with ActorSystem() as system:
         enough = anyio.Event()
         dog = Watchdog(system.runtime, LONG, system.tree, heard)
-        post = dog._post  # pyright: ignore[reportPrivateUsage]
-        dog._post = lambda turned: post(lambda: count(turned))  # pyright: ignore[reportPrivateUsage]
-        dog._stopped = Hurried()  # pyright: ignore[reportPrivateUsage]
+        post, dog.post = dog.post, post_and_count
+        dog.stopped = Hurried()
         forget = dog.start()
         (thread,) = watchdogs()
         await enough.wait()
@@ -175,20 +193,21 @@ async def test_what_it_cannot_say_does_not_end_it(
 
     async with ActorSystem() as system:
         system.watch_loop(SECONDS, to=fail)
+        (thread,) = watchdogs()
         compute(heard.first)
         await said(heard.second)
-    assert capsys.readouterr().err.count("OSError: the disk is full") == 2
+    await ended(thread)
+    assert capsys.readouterr().err.count("OSError: the disk is full") >= 2
 
 
 async def test_a_tree_that_changes_meanwhile_is_read_again_and_then_left_out() -> None:
-    heard = Heard()
     async with ActorSystem() as system:
-        trees = [RuntimeError("dictionary changed size"), system.tree()]
+        tree = system.tree()
+        looks = [False, True]
 
         def look() -> Tree:
-            tree = trees.pop(0) if trees else RuntimeError("again")
-            if isinstance(tree, RuntimeError):
-                raise tree
+            if not looks or not looks.pop(0):
+                raise RuntimeError("dictionary changed size during iteration")
             return tree
 
         for text in ("_registry", "the tree changes too fast to be read"):
@@ -201,26 +220,33 @@ async def test_a_tree_that_changes_meanwhile_is_read_again_and_then_left_out() -
             assert text in heard[0]
 
 
-async def test_it_ends_with_the_loop_and_at_the_last_moment() -> None:
+async def test_it_ends_when_there_is_no_loop_any_more() -> None:
     heard = Heard()
-    posts: list[Exception | None] = [RuntimeError("the event loop is closed")]
+
+    def post(_: Callable[[], Any]) -> None:
+        raise RuntimeError("Event loop is closed")
+
     async with ActorSystem() as system:
-        for last in ("no loop", "stopped"):
-            dog = Watchdog(system.runtime, SECONDS, system.tree, heard)
-            if last == "no loop":
-                dog._post = lambda _: _raise(posts[0])  # pyright: ignore[reportPrivateUsage]
-            else:
-                dog._stopped = StoppedMeanwhile()  # pyright: ignore[reportPrivateUsage]
-            forget = dog.start()
-            for thread in watchdogs():
-                await ended(thread)
-            forget()
+        dog = Watchdog(system.runtime, SECONDS, system.tree, heard)
+        dog.post = post
+        dog.start()
+        for thread in watchdogs():
+            await ended(thread)
     assert heard == []
 
 
-def _raise(error: Exception | None) -> None:
-    assert error is not None
-    raise error
+async def test_it_asks_nothing_of_a_loop_that_has_just_ended() -> None:
+    heard = Heard()
+    asked: list[object] = []
+    async with ActorSystem() as system:
+        dog = Watchdog(system.runtime, SECONDS, system.tree, heard)
+        dog.post = asked.append
+        dog.stopped = StoppedMeanwhile()
+        dog.start()
+        for thread in watchdogs():
+            await ended(thread)
+    assert asked == []
+    assert heard == []
 
 
 class StoppedMeanwhile(threading.Event):

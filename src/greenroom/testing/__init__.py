@@ -25,12 +25,14 @@ from ._errors import (
 )
 from ._explore import Exploration, explore
 from ._faults import Faults
+from ._kit import ActorKit, Sent
 from ._memory import MemoryPeer, MemoryTransport, Refused
 from ._schedule import Schedule, schedules
 from ._simulate import simulate
 from ._world import World
 
 __all__ = [
+    "ActorKit",
     "Answer",
     "Event",
     "EventError",
@@ -44,6 +46,7 @@ __all__ = [
     "NotSimulated",
     "Refused",
     "Schedule",
+    "Sent",
     "SimulatedCrash",
     "SimulationError",
     "TransportClosed",

@@ -58,8 +58,8 @@ class Plan:
     """What shall befall some actors."""
 
     def __init__(self, pattern: str) -> None:
-        if not isinstance(pattern, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise TypeError(f"pattern must be a str, got {pattern!r}")
+        if not isinstance(pattern, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # said, not known
+            raise TypeError(f"actors must be a str, got {pattern!r}")
         self._pattern = pattern
 
     def concerns(self, path: str) -> bool:
@@ -96,11 +96,13 @@ class Once(Plan):
     """One fault, at one moment."""
 
     def __init__(
-        self, pattern: str, fault: Fault, *, at: str, skip: int, seconds: float = 0.0
+        self, pattern: str, fault: Fault, *, at: str, skip: int, seconds: float = 1.0
     ) -> None:
         super().__init__(pattern)
         if skip < 0:
             raise ValueError(f"skip must be at least 0, got {skip!r}")
+        if not 0 < seconds < float("inf"):
+            raise ValueError(f"seconds must be above 0, got {seconds!r}")
         self._fault = fault
         self._at = at
         self._left = skip

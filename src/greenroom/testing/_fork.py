@@ -32,20 +32,14 @@ class Child:
                 run_in_child(function, file)
             os._exit(0)
         os.close(write)
-        self._file = open(read, "rb")  # noqa: SIM115 - closed by result()
+        self._file = open(read, "rb")  # noqa: SIM115 - closed by wait()
 
-    def result(self) -> object:
-        """Wait for it.
-
-        Raises:
-            ChildProcessError: It has died.
-        """
+    def wait(self) -> bytes:
+        """Wait for it; return what it has written."""
         with self._file:
-            data = self._file.read()
+            written = self._file.read()
         os.waitpid(self._pid, 0)
-        if not data:
-            raise ChildProcessError("a process that explored worlds has died")
-        return pickle.loads(data)
+        return written
 
 
 def run_in_child(function: Callable[[], object], file: BinaryIO) -> None:
@@ -63,6 +57,14 @@ def in_processes(functions: Sequence[Callable[[], T]]) -> list[T]:
     """Call all of *functions* at the same time, each in a process of its own.
 
     What they return must be what pickle can carry.
+
+    Raises:
+        ChildProcessError: One of the processes has died.
     """
     children = [Child(function) for function in functions]
-    return [child.result() for child in children]  # type: ignore[misc]
+    results: list[T] = []
+    for written in [child.wait() for child in children]:
+        if not written:
+            raise ChildProcessError("a process that explored worlds has died")
+        results.append(pickle.loads(written))
+    return results

@@ -1,0 +1,100 @@
+"""Worlds are explored by several processes, and what fails is shown in this one."""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+import sys
+from typing import Any
+
+import anyio
+import pytest
+
+from greenroom.testing import NotRepeated, World, explore
+from greenroom.testing._explore import _explore  # pyright: ignore[reportPrivateUsage]
+from greenroom.testing._fork import in_processes, run_in_child
+
+from .test_simulation import fail_at_42, small
+
+HERE = os.getpid()
+
+
+@pytest.mark.parametrize("processes", [2, 3])
+def test_they_see_what_one_sees(processes: int) -> None:
+    assert explore(small, range(30), processes=processes) == explore(small, range(30))
+
+
+def test_fewer_worlds_than_processes_are_enough() -> None:
+    assert explore(small, range(2), processes=4).schedules == 2
+
+
+def test_what_fails_in_one_is_raised_in_this_one() -> None:
+    with pytest.raises(ValueError, match="found") as caught:
+        explore(fail_at_42, range(100), processes=2)
+
+    assert caught.value.__notes__ == ["greenroom: replay with seed 42"]
+
+
+def test_what_fails_there_and_not_here_is_not_decided_by_the_seed() -> None:
+    async def main(_: World) -> None:
+        assert os.getpid() == HERE
+
+    with pytest.raises(NotRepeated, match="the world of seed 0 failed") as caught:
+        explore(main, range(10), processes=2)
+    assert caught.value.seed == 0
+
+
+@pytest.mark.parametrize("processes", [0, -1, 1.5, True])
+def test_their_number_is_a_count(processes: Any) -> None:
+    with pytest.raises(ValueError, match="processes must be an int of at least 1"):
+        explore(small, processes=processes)
+
+
+def test_one_that_dies_is_missed() -> None:
+    async def main(_: World) -> None:
+        await anyio.sleep(1)
+        if os.getpid() != HERE:
+            os._exit(3)
+
+    with pytest.raises(ChildProcessError, match="has died"):
+        explore(main, range(10), processes=2)
+
+
+# -- in the child: run here, where it can be seen ----------------------------
+
+
+def test_a_child_counts_until_the_first_that_fails() -> None:
+    share = _explore(fail_at_42, range(40, 50), 1000)
+
+    assert (share.schedules, share.failed) == (2, 42)
+
+
+def test_a_child_writes_what_it_found() -> None:
+    trace = sys.gettrace()
+    file = io.BytesIO()
+    try:
+        run_in_child(lambda: [1, 2], file)
+    finally:
+        sys.settrace(trace)
+    assert pickle.loads(file.getvalue()) == [1, 2]
+
+
+def test_an_error_in_a_child_goes_no_further(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail() -> None:
+        raise KeyboardInterrupt
+
+    trace = sys.gettrace()
+    file = io.BytesIO()
+    try:
+        run_in_child(fail, file)
+    finally:
+        sys.settrace(trace)
+    assert file.getvalue() == b""
+    assert "KeyboardInterrupt" in capsys.readouterr().err
+
+
+def test_functions_return_in_their_order() -> None:
+    assert in_processes([lambda: 1, lambda: 2, os.getpid])[:2] == [1, 2]
