@@ -14,11 +14,16 @@ from typing import Any, Generic, TypeVar, cast, final
 
 import anyio
 
-from ._ask import Ask, Clock, Waiting, current, wait_cycle
+from ._ask import Ask, Clock, Wait, Waiting, current, wait_cycle
 from ._errors import AskCycle
 from ._parking import Parker
 
 R = TypeVar("R")
+
+# Of how many at most it is written down that any of them is waited for: each costs
+# a look at all others.  A ring through more than that lasts until its deadlines,
+# unless it is closed when the wait begins.
+_MOST_WAITS = 16
 
 
 @final
@@ -168,6 +173,24 @@ def _nothing() -> None:
 
 
 @final
+class _OneOf:
+    """A wait that others can end as well; it is one only if they cannot."""
+
+    __slots__ = ("_is_another_free", "_reply")
+
+    def __init__(
+        self, reply: PendingReply[Any], is_another_free: Callable[[], bool]
+    ) -> None:
+        self._reply = reply
+        self._is_another_free = is_another_free
+
+    @property
+    def done(self) -> bool:
+        """Whether it keeps nobody from going on."""
+        return self._reply.done or self._is_another_free()
+
+
+@final
 class Replies(Generic[R]):
     """Answers to many requests, in the order in which they come.
 
@@ -179,12 +202,14 @@ class Replies(Generic[R]):
     well.
     """
 
-    __slots__ = ("_arrived", "_parker", "_pending", "parked")
+    __slots__ = ("_arrived", "_looking", "_parker", "_pending", "parked")
 
     def __init__(self, replies: Iterable[PendingReply[R]] = ()) -> None:
         self._arrived: deque[PendingReply[R]] = deque()
         self._pending: dict[PendingReply[R], None] = {}
         self._parker: Parker | None = None
+        # Whether `_is_one_free` is being found out.
+        self._looking = False
         self.parked: Any = None
         for reply in replies:
             self.add(reply)
@@ -263,27 +288,37 @@ class Replies(Generic[R]):
         if activation is None or not activation.blocks:
             await self._parker.park(self)
             return
-        if len(self._pending) > 1:
-            # Whoever comes first ends the wait, so it is for none of them in
-            # particular; only if all of them wait for us there is no way out.
-            self._require_one_free(activation.owner)
-            await self._parker.park(self)
-            return
-        (last,) = self._pending
-        wait = activation.begin(last.ask, last.target)
+        asker = activation.owner
+        if not self._is_one_free(asker, but=None):
+            first = next(iter(self._pending))
+            raise AskCycle(wait_cycle(asker, first.target) or ())
+        waits: list[Wait] = []
+        if len(self._pending) <= _MOST_WAITS:
+            # Whoever comes first ends it.
+            for reply in self._pending:
+                is_another_free = partial(self._is_one_free, asker, but=reply)
+                waits.append((_OneOf(reply, is_another_free), reply.target))
+        activation.waits = (*activation.waits, *waits)
         try:
             await self._parker.park(self)
         finally:
-            activation.end(wait)
+            for wait in waits:
+                activation.end(wait)
 
-    def _require_one_free(self, asker: Waiting) -> None:
-        ring: list[str] | None = None
-        for reply in self._pending:
-            ring = wait_cycle(asker, reply.target)
-            if ring is None:
-                return  # mostly the first
-        assert ring is not None
-        raise AskCycle(ring)
+    def _is_one_free(self, asker: Waiting, *, but: PendingReply[R] | None) -> bool:
+        """Whether one of them, *but* one, can come without *asker* going on."""
+        if self._looking:
+            return True  # a ring of such questions; none of us knows better
+        self._looking = True
+        try:
+            return any(
+                # Mostly the first.
+                wait_cycle(asker, reply.target) is None
+                for reply in self._pending
+                if reply is not but
+            )
+        finally:
+            self._looking = False
 
     def __aiter__(self) -> AsyncIterator[PendingReply[R]]:
         """Take one after the other out, until none is left."""

@@ -1,6 +1,8 @@
 """Writer: drains one mailbox, the outbox, into one transport.
 
-It alone writes to the transport.  Control comes through the system lane of the
+It alone writes to the transport: at once, in the midst of whoever sends, as long
+as the transport takes what there is; else in a task, which is there only while
+there is something to wait for.  Control comes through the system lane of the
 outbox, so an order to finish never waits behind data.  Nobody waits for a write
 without end: a write past its deadline makes the client a stalled one, by the
 sweeper's clock and not by a timeout around the write, since there are servers
@@ -38,6 +40,9 @@ from ._packets import Frame
 from ._transport import Transport, TransportClosed
 
 _log = logging.getLogger("greenroom.adapter")
+
+# Stands in the outbox for a writer that sleeps: there is no task to be woken.
+_NO_TASK = object()
 
 # Frames between checkpoints: writing may never yield by itself.
 _FRAMES_PER_TURN = 32
@@ -105,9 +110,11 @@ class Writer:
     __slots__ = (
         "_abandoned",
         "_acks",
+        "_direct",
         "_finishing",
         "_lost",
         "_path",
+        "_running",
         "_runtime",
         "_scope",
         "_send_seconds",
@@ -146,13 +153,22 @@ class Writer:
         self._sending_since: float | None = None
         self._watch: Alarm | None = None
         self._scope: anyio.CancelScope | None = None
+        # Whether there is a task that writes; and whether the transport takes
+        # messages without one.
+        self._running = False
+        self._direct = False
         # Nothing more is accepted; nothing more is written either.
         self._finishing = False
         self._abandoned = False
 
     def start(self) -> None:
-        """Begin to write."""
-        self._runtime.start_task(self._run)
+        """Be ready to write."""
+        self._rest()
+
+    def _rest(self) -> None:
+        """There is nothing to do: whoever puts something in calls `_wake`."""
+        self.outbox.rest()
+        self.outbox.parked = _NO_TASK
 
     def finish(self, code: int, reason: str, *, drop: bool = False) -> None:
         """Accept nothing more; write what was accepted, then close.
@@ -179,6 +195,8 @@ class Writer:
         self._bury_rest()
         if self._scope is not None:
             self._scope.cancel()
+        elif not self._running:
+            self.ended.open()
 
     def _wake(self, outbox: Mailbox[Outgoing]) -> None:
         """Something has come while the task slept: write it here, if that can be.
@@ -189,6 +207,7 @@ class Writer:
         if not outbox.system and not self._abandoned:
             transport = self._transport
             while outbox.queue and transport.try_send(outbox.queue[0]):
+                self._direct = True
                 self._expect_ack(outbox.take())
                 if transport.unsent:
                     break
@@ -197,18 +216,23 @@ class Writer:
                 if not outbox.queue:
                     outbox.rest()
                     return
-        self._runtime.parker.unpark(outbox)
+        if outbox.parked is not _NO_TASK:
+            self._runtime.parker.unpark(outbox)
+            return
+        outbox.parked = None
+        self._running = True
+        self._runtime.start_task(self._run)
 
     def _expect_ack(self, item: Outgoing) -> None:
         if item.callback is not None and item.id is not None:
             self._acks.call_back(item.id, item.callback, item.seconds)
 
     async def _run(self) -> None:
+        ended = True
         try:
             with anyio.CancelScope() as self._scope:
-                if self._abandoned:
-                    return
-                await self._write_all()
+                if not self._abandoned:
+                    ended = await self._write_all()
         except TransportClosed as closed:
             self._lost(closed.code, closed.reason)
         except anyio.get_cancelled_exc_class():
@@ -220,15 +244,24 @@ class Writer:
             _log.exception("writing to %s failed", self._path)
             self._lost(1006, "")
         finally:
+            self._scope = None
+            self._running = False
             self._sending_since = None
             if self._watch is not None:
                 self._watch.settle()
-            if self.outbox.current is not NOTHING:
-                self._bury(self.outbox.lose(), Undelivered.CANCELLED)
-            self.abandon()
-            self.ended.open()
+                self._watch = None
+            if ended:
+                self._end()
+            else:
+                self._rest()
 
-    async def _write_all(self) -> None:
+    def _end(self) -> None:
+        if self.outbox.current is not NOTHING:
+            self._bury(self.outbox.lose(), Undelivered.CANCELLED)
+        self.abandon()
+
+    async def _write_all(self) -> bool:
+        """Write what there is; return whether that was all there will be."""
         outbox = self.outbox
         park = self._runtime.parker.park
         send = self._transport.send
@@ -256,14 +289,18 @@ class Writer:
                 if turn == _FRAMES_PER_TURN:
                     turn = 0
                     await checkpoint()
-            elif finish is None:
+            elif finish is not None:
+                break
+            elif self._direct:
+                # No need of a task before the next time that it has to wait.
+                return False
+            else:
                 turn = 0
                 outbox.rest()
                 await park(outbox)
-            else:
-                break
         self._begin()
         await self._transport.close(finish.code, finish.reason)
+        return True
 
     def _begin(self) -> None:
         """A write begins, and with it its deadline."""

@@ -7,11 +7,20 @@ of it was in the log once.
 
 from __future__ import annotations
 
+import os
+import sysconfig
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, final
 
 from ..actors import Cell, ExitReason, GaveUp, error_of
+
+_KINDS = "stdlib", "platstdlib", "purelib", "platlib"
+_LIBRARIES = (
+    *(sysconfig.get_path(kind) + os.sep for kind in _KINDS),
+    os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep,
+    "<frozen ",
+)
 
 
 @final
@@ -23,7 +32,8 @@ class Failure:
         path: The actor.
         reason: The name of its exit reason, for example ``"Crashed"``.
         error: The name of the exception's class; None if there was none.
-        where: File, line and function that raised it, if it was raised.
+        where: File, line and function that raised it, if it was raised: the last of
+            the program's own on the way there.
         child: After `GaveUp`: whose failure was one too many.
         at: When, on the clock of the runtime; see `Tree.at`.
     """
@@ -75,6 +85,11 @@ def failure_of(path: str, reason: ExitReason, at: float) -> Failure:
     )
 
 
+def is_own(filename: str) -> bool:
+    """Whether that is a file of the program, and not of what it is built on."""
+    return not filename.startswith(_LIBRARIES)
+
+
 def place(filename: str, line: int | None, function: str) -> str:
     """A place in the code, for people."""
     return f"{filename.replace(chr(92), '/').rpartition('/')[2]}:{line} in {function}"
@@ -83,7 +98,11 @@ def place(filename: str, line: int | None, function: str) -> str:
 def _origin(traceback: TracebackType | None) -> str | None:
     if traceback is None:
         return None
+    last = traceback
     while traceback.tb_next is not None:
         traceback = traceback.tb_next
-    code = traceback.tb_frame.f_code
-    return place(code.co_filename, traceback.tb_lineno, code.co_qualname)
+        filename = traceback.tb_frame.f_code.co_filename
+        if is_own(filename) or not is_own(last.tb_frame.f_code.co_filename):
+            last = traceback
+    code = last.tb_frame.f_code
+    return place(code.co_filename, last.tb_lineno, code.co_qualname)

@@ -128,7 +128,7 @@ class TreeNode:
         suspended: Whether it takes no messages for now.
         busy: For how many seconds it is at its message, start or stop; None when
             it sleeps or is not there.
-        where: The line of its own that it waits at, if it is slow.
+        where: The line of the program that it waits at, if it is slow.
         waits: What its handler waits for of other actors.
         waiting: How many messages wait for it.
         lag: For how many seconds the oldest of them has waited, about.
@@ -191,7 +191,7 @@ class Tree:
         at: When, on the clock of the runtime.
         rings: Who waits for each other.
         dead_letters: How many messages were accepted and never handled.
-        options: What was flagged.
+        options: From when on an actor was flagged.
     """
 
     root: TreeNode

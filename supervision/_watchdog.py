@@ -20,7 +20,7 @@ import anyio
 from ..actors import Runtime
 from ._table import seconds as duration
 from ._tree import Tree
-from ._where import first_argument, is_actor, is_cell
+from ._where import path_of
 
 # Of the stack, from where it stands.
 _FRAMES = 20
@@ -131,11 +131,9 @@ def _stack(frame: FrameType) -> list[str]:
 def _actor_in(frame: FrameType | None) -> str:
     """Which actor runs in the stack below *frame*, as a part of a sentence."""
     while frame is not None:
-        subject = first_argument(frame)
-        if is_cell(subject):
-            return f", in {subject.path}"
-        if is_actor(subject) and hasattr(subject, "context"):
-            return f", in {subject.context.path}"
+        path = path_of(frame)
+        if path is not None:
+            return f", in {path}"
         frame = frame.f_back
     return ""
 

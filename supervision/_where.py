@@ -12,35 +12,35 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any, TypeGuard
 
-from ..actors import Actor, Cell
-from ._failure import place
+from ..actors import Cell
+from ._failure import is_own, place
 
 
 def standpoints(backend: str) -> dict[int, str | None]:
     """The place that each actor's task has come to, by the `id` of its cell.
 
-    That is the innermost method of the actor's own that has not returned; None if
-    there is none.  An actor that is not in it has no task.  To be called in the
-    event loop.
+    That is the innermost line of the program's own; if there is none, that of the
+    actor's innermost method, or None.  An actor that is not in it has no task.  To
+    be called in the event loop.
     """
     coroutines = _trio_coroutines() if backend == "trio" else _asyncio_coroutines()
     found: dict[int, str | None] = {}
     for coroutine in coroutines:
-        cell: object = None
-        actor: object = None
+        # Its other tasks do not run in its cell.
+        cell: Cell[Any] | None = None
+        own = False
         for frame in _suspended_frames(coroutine):
-            subject = first_argument(frame)
+            frame.f_locals
             if cell is None:
-                # Its other tasks do not run in its cell.
-                if is_cell(subject):
-                    cell = subject
+                cell = cell_of(frame)
+                if cell is not None:
                     # Unless it is somebody who waits for it.
                     found.setdefault(id(cell), None)
-            elif is_actor(subject):
-                # Not a supervisor that it gives an order to.
-                actor = actor or subject
-                if subject is actor:
-                    found[id(cell)] = place_of(frame)
+            elif is_own(frame.f_code.co_filename):
+                own = True
+                found[id(cell)] = place_of(frame)
+            elif not own and _is_method_of(cell.actor, frame):
+                found[id(cell)] = place_of(frame)
     return found
 
 
@@ -49,21 +49,42 @@ def is_cell(value: object) -> TypeGuard[Cell[Any]]:
     return isinstance(value, Cell)
 
 
-def is_actor(value: object) -> TypeGuard[Actor[Any]]:
-    """Whether that is an actor."""
-    return isinstance(value, Actor)
+def cell_of(frame: FrameType) -> Cell[Any] | None:
+    """The cell that *frame* is a method of, if it is one."""
+    subject = _local(frame, "Cell.", "self")
+    return subject if is_cell(subject) else None
+
+
+def path_of(frame: FrameType) -> str | None:
+    """The actor, if *frame* is where its handler or one of its tasks begins."""
+    cell = cell_of(frame)
+    if cell is not None:
+        return cell.path
+    belongings = _local(frame, "_Task.run", "belongings")
+    path: object = getattr(getattr(belongings, "home", None), "path", None)
+    return path if isinstance(path, str) else None
+
+
+def _local(frame: FrameType, function: str, name: str) -> object:
+    """A variable of *frame*, if it is one of our own with such a name."""
+    # Only of those that change none of theirs: before Python 3.13 a frame that was
+    # looked at keeps what they were, whatever becomes of them.
+    code = frame.f_code
+    if is_own(code.co_filename) or not code.co_qualname.startswith(function):
+        return None
+    return frame.f_locals.get(name)
+
+
+def _is_method_of(actor: object, frame: FrameType) -> bool:
+    """Whether *frame* is, by its name, a method of *actor*."""
+    owner = frame.f_code.co_qualname.rpartition(".")[0]
+    return any(kind.__qualname__ == owner for kind in type(actor).__mro__)
 
 
 def place_of(frame: FrameType) -> str:
     """The line that *frame* has come to."""
     code = frame.f_code
     return place(code.co_filename, frame.f_lineno, code.co_qualname)
-
-
-def first_argument(frame: FrameType) -> object:
-    """What the function of *frame* was called with first: of a method, ``self``."""
-    names = frame.f_code.co_varnames[: frame.f_code.co_argcount]
-    return frame.f_locals.get(names[0]) if names else None
 
 
 def _suspended_frames(coroutine: object) -> Iterator[FrameType]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from greenroom import AskCycle, Registry
 from greenroom.testing import wait_idle
 
-from .stage import Puppet, Stage
+from .stage import Puppet, Stage, asyncio_only
 
 pytestmark = pytest.mark.anyio
 
@@ -199,6 +200,29 @@ async def test_a_waiter_that_is_cancelled_just_before_is_passed_over(
         await wait_idle()
         assert block.log == ["last in"]
         block.let_go("last")
+
+
+@asyncio_only
+@pytest.mark.parametrize("moment", range(4))
+async def test_a_native_cancellation_at_any_moment_frees_the_lock(
+    registry: Registry, block: Block, moment: int
+) -> None:
+    tasks: list[asyncio.Task[None]] = []
+    for name in ("holder", "waiter", "last"):
+        tasks.append(asyncio.create_task(block.stay(name)))
+        await wait_idle()
+    block.let_go("holder")
+    for _ in range(moment):
+        await asyncio.sleep(0)
+    tasks[1].cancel()
+    await wait_idle()
+
+    assert tasks[1].cancelled()
+    assert block.log[-1] == "last in"
+    block.let_go("last")
+    await tasks[2]
+    async with registry.lock("lobby"):
+        assert block.log[-1] == "last out"
 
 
 async def test_a_lock_is_free_again_after_the_last(registry: Registry) -> None:

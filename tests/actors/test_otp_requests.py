@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from typing import Any
 
@@ -23,7 +24,7 @@ from greenroom import (
 from greenroom.actors import Cell
 from greenroom.testing import wait_idle
 
-from .stage import Nanny, Puppet, Stage, takes
+from .stage import Nanny, Puppet, Stage, asyncio_only, takes
 
 pytestmark = pytest.mark.anyio
 
@@ -202,6 +203,24 @@ async def test_one_task_at_a_time_waits_for_a_request(stage: Stage) -> None:
             await reply.wait()
 
     assert reply.result() == "done"
+
+
+@asyncio_only
+async def test_a_wait_that_is_cancelled_natively_leaves_the_request_standing(
+    stage: Stage,
+) -> None:
+    cell = await stage.spawn()
+    reply = cell.ref.request(after(1, "done"))
+    replies = Replies([cell.ref.request("next")])
+    for wait in (reply.wait, replies.next):
+        task = asyncio.create_task(wait())
+        await wait_idle()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    assert await reply.wait() == "done"
+    assert (await replies.next()).result() == "next"
 
 
 async def test_a_ring_is_refused_where_a_request_is_waited_for(stage: Stage) -> None:
@@ -399,20 +418,73 @@ async def test_many_are_waited_for_as_long_as_one_can_answer(stage: Stage) -> No
     assert await one.ref.ask(gather) == 1
 
 
-async def test_the_last_of_many_is_a_ring_when_it_asks_back(stage: Stage) -> None:
-    one, two = await stage.spawn(), await stage.spawn()
+@pytest.mark.parametrize("others", [2, 5, 20])
+async def test_the_last_of_many_to_ask_back_is_told_that_nobody_can_answer(
+    stage: Stage, others: int
+) -> None:
+    one = await stage.spawn()
+    turns = [anyio.Event() for _ in range(others)]
+    outcomes: list[str] = []
 
-    async def ask_back(_: Puppet) -> object:
-        await wait_idle()
-        with pytest.raises(AskCycle):
-            await one.ref.ask("you first")
-        return "refused"
+    def ask_back(number: int) -> Any:
+        async def ask(_: Puppet) -> object:
+            await turns[number].wait()
+            try:
+                outcomes.append(str(await one.ref.ask("you first", timeout=None)))
+            except AskCycle as refused:
+                outcomes.append(" ".join(refused.cycle))
+            return number
+
+        return ask
 
     async def gather(_: Puppet) -> object:
-        return (await Replies([two.ref.request(ask_back)]).next()).result()
+        cells = [await stage.spawn(path=f"/other-{n}") for n in range(others)]
+        sent = [cell.ref.request(ask_back(n)) for n, cell in enumerate(cells)]
+        with anyio.move_on_after(10):
+            return (await Replies(sent).next()).result()
 
-    assert await one.ref.ask(gather) == "refused"
+    answer = one.ref.request(gather)
+    for turn in turns:
+        await wait_idle()
+        assert outcomes == []
+        turn.set()
+    await wait_idle()
+    last = f"/other-{others - 1}"
+    if others <= 16:
+        # All others wait for the one that waits for any of them.
+        assert outcomes[0] == f"{last} {one.path} {last}"
+        assert await answer.wait() == others - 1
+    else:
+        assert outcomes == []
+        assert await answer.wait() is None
+    await wait_idle()
+    assert outcomes.count("you first") == others - (others <= 16)
     assert one.waits == ()
+
+
+async def test_those_that_wait_for_any_of_each_other_do_not_look_for_ever(
+    stage: Stage,
+) -> None:
+    cells = [await stage.spawn() for _ in range(4)]
+    outcomes: list[object] = []
+
+    async def wait_for_any(puppet: Puppet) -> None:
+        others = [cell for cell in cells if cell.ref is not puppet.context.ref]
+        sent = [cell.ref.request("hello", timeout=1) for cell in others]
+        await wait_idle()
+        try:
+            outcomes.append((await Replies(sent).next()).result())
+        except AskTimeout:
+            outcomes.append("too late")
+        except AskCycle:
+            outcomes.append("ring")
+
+    for cell in cells:
+        cell.ref.tell(wait_for_any)
+    await anyio.sleep(2)
+
+    assert len(outcomes) == 4
+    assert all(cell.waits == () for cell in cells)
 
 
 async def test_a_task_of_an_actor_may_wait_for_what_asks_it_back(

@@ -113,12 +113,13 @@ async def test_the_rest_is_written_before_the_goodbye() -> None:
 
 
 async def test_the_rest_may_be_dropped_for_a_quick_goodbye() -> None:
-    async with desk() as d:
-        d.put("a", "b")
+    async with desk(max_frames=1) as d:
+        d.put("a", "b", "c")
         d.writer.finish(4000, "bye", drop=True)
         assert d.outbox.statistics().weight == 0
+        assert await d.read(1) == ["a"]
         assert await d.close_code() == 4000
-        assert d.buried() == [("a", Undelivered.STOPPED), ("b", Undelivered.STOPPED)]
+        assert d.buried() == [("b", Undelivered.STOPPED), ("c", Undelivered.STOPPED)]
 
 
 async def test_abandoned_it_writes_nothing_more() -> None:

@@ -31,6 +31,7 @@ RIGHT = {
     "lost wake-up": wake_up(loses=False),
     "three events": reorder(sorts=True),
 }
+SEEDS = 500
 FOUND = (AssertionError, AskTimeout, WorldStuck)
 
 
@@ -42,7 +43,7 @@ def replayed(error: BaseException) -> int:
 @pytest.mark.parametrize("bug", BUGS)
 def test_a_planted_bug_is_found_by_a_seed_and_replayed(bug: str) -> None:
     with pytest.raises(FOUND) as found:
-        explore(BUGS[bug], range(1000))
+        explore(BUGS[bug], range(SEEDS))
 
     seed = replayed(found.value)
     for _ in range(3):
@@ -53,9 +54,9 @@ def test_a_planted_bug_is_found_by_a_seed_and_replayed(bug: str) -> None:
 
 @pytest.mark.parametrize("bug", BUGS)
 def test_the_right_version_passes_the_same_schedules(bug: str) -> None:
-    explored = explore(RIGHT[bug], range(1000))
+    explored = explore(RIGHT[bug], range(SEEDS))
 
-    assert explored.schedules == 1000
+    assert explored.schedules == SEEDS
     assert explored.distinct > 100
 
 
@@ -117,4 +118,4 @@ def test_hypothesis_finds_it_and_shrinks_the_schedule(bug: str, least: int) -> N
 
 @pytest.mark.parametrize("bug", BUGS)
 def test_hypothesis_finds_nothing_in_the_right_version(bug: str) -> None:
-    assert shrunk(RIGHT[bug], 200) is None
+    assert shrunk(RIGHT[bug], 100) is None

@@ -260,6 +260,36 @@ async def test_an_end_for_good_takes_nobody_along(strategy: Strategy) -> None:
         assert await incarnation(b) == 1
 
 
+@pytest.mark.parametrize("restart", Restart)
+@pytest.mark.parametrize("restart_on", [(), (Transient,), (Exception,)])
+@pytest.mark.parametrize("escalate_on", [(), (Poison,), (Exception,)])
+async def test_the_spec_alone_decides_what_an_exception_means(
+    restart: Restart,
+    restart_on: tuple[type[Exception], ...],
+    escalate_on: tuple[type[Exception], ...],
+) -> None:
+    for error in (Transient(), Poison(), group(Transient(), Poison())):
+        supervisor = family(
+            [spec(restart=restart, restart_on=restart_on, escalate_on=escalate_on)]
+        )
+        async with running(supervisor) as top:
+            ref = child(supervisor, "a")
+            ref.tell(error)
+            await wait_idle()
+            if Exception in escalate_on or (
+                Poison in escalate_on and not isinstance(error, Transient)
+            ):
+                assert not top.alive
+            elif restart is not Restart.TEMPORARY and (
+                Exception in restart_on
+                or (Transient in restart_on and isinstance(error, Transient))
+            ):
+                assert await incarnation(ref) == 2
+            else:
+                assert not ref.alive
+                assert top.alive
+
+
 # -- nested ----------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any, Literal
@@ -21,7 +22,7 @@ from greenroom import (
     TaskSupervisor,
     TooManyChildren,
 )
-from greenroom.testing import wait_idle
+from greenroom.testing import virtual_backend, wait_idle
 
 from .kit import Boom, Stubborn, now
 
@@ -378,6 +379,21 @@ async def test_a_consumer_that_is_cancelled_leaves_no_task(load: Load) -> None:
             await take(tasks.stream([100, 200], load.work))
         await wait_idle()
         assert sorted(load.cancelled) == [100, 200]
+
+
+@pytest.mark.parametrize("anyio_backend", [virtual_backend("asyncio")], ids=["asyncio"])
+@pytest.mark.parametrize("moment", range(8))
+async def test_a_consumer_that_is_cancelled_natively_leaves_no_task(
+    load: Load, moment: int
+) -> None:
+    async with supervising() as tasks:
+        consumer = asyncio.create_task(take(tasks.stream([0, 100, 200], load.work)))
+        for _ in range(moment):
+            await asyncio.sleep(0)
+        consumer.cancel()
+        await wait_idle()
+        assert consumer.cancelled()
+        assert load.running == 0
 
 
 class Consumer(Actor[TaskSupervisor | str]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from functools import partial
 from typing import Any
@@ -23,6 +24,7 @@ from greenroom import (
     NodeFlag,
     Overflow,
     Restart,
+    StartError,
     Supervisor,
     TreeNode,
     TreeOptions,
@@ -35,6 +37,7 @@ from .kit import (
     Journal,
     Plain,
     Worker,
+    child,
     crowd,
     elapse,
     family,
@@ -264,6 +267,32 @@ async def test_a_failure_is_remembered_by_names_and_places_only() -> None:
     assert failure.where.endswith(" in Plain.receive")
     assert str(failure) == f"Crashed, Boom at {failure.where}"
     assert "secret" not in repr(system.tree()) + str(system.tree())
+
+
+async def test_a_failure_is_placed_where_the_program_has_last_been() -> None:
+    async def read(_: object) -> None:
+        json.loads("not JSON")
+
+    top = family()
+    async with ActorSystem() as system:
+        await system.spawn(top, name="top")
+        await top.start_child(worker("a", Journal()))
+        child(top, "a").tell(read)
+        await wait_idle()
+        failure = node(system, "/top/a").failure
+        assert failure is not None
+        assert failure.error == "JSONDecodeError"
+        assert failure.where is not None
+        assert failure.where.startswith("test_tree.py:")
+        assert failure.where.endswith(".<locals>.read")
+        # Nowhere in the program: then it is where it was raised.
+        bad: ChildSpec[Any] = ChildSpec("b", partial(json.loads, ""))
+        with pytest.raises(StartError):
+            await top.start_child(bad)
+        failed = node(system, "/top").failed_child
+        assert failed is not None
+        assert failed.where is not None
+        assert failed.where.startswith("decoder.py:")
 
 
 async def test_a_kill_is_a_failure_without_an_error_unless_it_was_ordered() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import weakref
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ from greenroom import (
     Actor,
     ActorRef,
     ActorSystem,
+    ChildSpec,
     ChildStatus,
     NodeFlag,
     Restart,
@@ -277,34 +279,64 @@ async def test_of_many_that_cannot_be_killed_the_latest_are_kept() -> None:
 # -- where an actor stands -------------------------------------------------
 
 
-async def test_where_an_actor_stands_is_in_its_own_code_or_nowhere() -> None:
-    class Static(Actor[object]):
+async def test_an_actor_stands_in_the_code_of_the_program_if_there_is_any() -> None:
+    class Bare(Actor[object]):
         def receive(self, message: object) -> object:
-            return forever()
+            return anyio.sleep_forever()
 
     async def order(self: Puppet) -> None:
-        await top.start_child(worker("slow", Journal(), on_start=forever))
+        await top.start_child(ChildSpec("slow", lambda: below))
 
     top = family()
+    below = family([worker("slow", Journal(), on_start=forever)])
     async with ActorSystem() as system:
         await system.spawn(top, name="top")
-        static = await system.spawn(Static(), name="static")
+        bare = await system.spawn(Bare(), name="bare")
         (boss,) = await puppets(system, "boss")
-        static.tell("hello")
+        bare.tell("hello")
         boss.tell(order)
-        # Its handler has ended, so this is not where it stands.
+        # Its handler has ended, so where its task stands is not where it does.
         (quick,) = await puppets(system, "quick")
         quick.tell(start_a_task)
         await elapse(1.5)
-        tree = system.tree()
-        where = {node.path: node.where for node in tree if node.flags}
-        assert set(where) == {"/static", "/boss", "/top/slow"}
-        assert where["/static"] is None
-        assert where["/boss"] is not None
-        assert where["/boss"].endswith(".order")
-        for ref in (static, boss, quick):
+        where = {
+            node.path: None if node.where is None else node.where.split(" in ")[1]
+            for node in system.tree()
+            if node.flags
+        }
+        assert {path: name and name.split(".")[-1] for path, name in where.items()} == {
+            "/bare": None,
+            "/boss": "order",
+            # The library's own.
+            "/top/slow": "_start",
+            "/top/slow/slow": "forever",
+        }
+        for ref in (bare, boss, quick, child(top, "slow")):
             ref.kill()
-        child(top, "slow").kill()
+
+
+async def test_looking_keeps_nothing_alive() -> None:
+    class Message:
+        """What can be seen to go."""
+
+    class Sleeper(Actor[object]):
+        async def receive(self, message: object) -> None:
+            await anyio.sleep(2.0)
+
+    async with ActorSystem() as system:
+        ref = await system.spawn(Sleeper(), name="sleeper")
+        message = Message()
+        gone = weakref.ref(message)
+        ref.tell(message)
+        del message
+        await elapse(1.5)
+        assert system.tree().flagged() != ()
+        await elapse(1.0)
+        # The loop holds on to the last message that it has handed over.
+        ref.tell("another")
+        await elapse(5.0)
+        gc.collect()
+        assert gone() is None
 
 
 async def start_a_task(self: Puppet) -> None:

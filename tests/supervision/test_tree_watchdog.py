@@ -102,10 +102,12 @@ async def test_the_task_of_an_actor_is_the_actor() -> None:
 async def test_an_actor_is_known_by_more_than_its_methods() -> None:
     heard = Heard()
 
+    async def work(until: threading.Event) -> None:
+        compute(until)
+
     class Odd(Actor[threading.Event]):
-        # The first argument of this is nothing that has a name.
-        def receive(*arguments: Any) -> bool:
-            return compute(arguments[1])
+        def receive(self, message: threading.Event) -> object:
+            return work(message)  # awaited when this has returned
 
     async with ActorSystem() as system:
         system.watch_loop(SECONDS, to=heard)

@@ -85,6 +85,7 @@ class Engine:
         """Run *main* to its end; see `simulate` for what it raises."""
         self.loop = loop
         self._main = await loop.begin(self.choices, self, lambda: simulation.set(self))
+        self._main.name = "main"
         try:
             return await self._contain(main)
         finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -54,7 +55,7 @@ class Faults:
             )
 
 
-class Plan:
+class Plan(ABC):
     """What shall befall some actors."""
 
     def __init__(self, pattern: str) -> None:
@@ -66,9 +67,9 @@ class Plan:
         """Whether an actor is one of them."""
         return fnmatchcase(path, self._pattern)
 
+    @abstractmethod
     def strikes(self, point: str, choices: Choices) -> Iterator[tuple[Fault, float]]:
         """What befalls it at *point*, and for how many seconds."""
-        raise NotImplementedError
 
 
 @final

@@ -26,7 +26,9 @@ class Child:
             # Of other threads, which are not there in the child: it needs none.
             warnings.simplefilter("ignore", DeprecationWarning)
             self._pid = os.fork()
-        if not self._pid:
+        if not self._pid:  # pragma: no cover - its records end with it
+            # A debugger or a coverage tool would only make it slow.
+            sys.settrace(None)
             os.close(read)
             with open(write, "wb") as file:
                 run_in_child(function, file)
@@ -44,8 +46,6 @@ class Child:
 
 def run_in_child(function: Callable[[], object], file: BinaryIO) -> None:
     """Write what *function* returns to *file*."""
-    # A debugger's or a coverage tool's, whose records end with the process.
-    sys.settrace(None)
     try:
         pickle.dump(function(), file)
     except BaseException:

@@ -8,7 +8,7 @@ is left.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Protocol, final
 
 if TYPE_CHECKING:
@@ -60,25 +60,28 @@ def schedules(max_size: int = 50) -> SearchStrategy[Schedule]:
     return st.lists(st.integers(0, MAX_DELAY), max_size=max_size).map(Schedule)
 
 
-class Choices(Protocol):
-    """Who chooses."""
+class Orders(Protocol):
+    """Who decides what comes before what."""
+
+    @property
+    def anywhere(self) -> Callable[[], int] | None:
+        """For how many ticks a task that can run does not, wherever it stands.
+
+        None if nobody falls behind but at yield points.
+        """
+        ...
 
     def shuffle(self, items: list[Any]) -> None:
-        """Put *items* in some order."""
+        """Put *items* in the order in which they have their turn."""
         ...
 
     def tie(self) -> float:
-        """The place of something among equals; those chosen first by default."""
+        """The place of something among equals."""
         ...
 
-    @property
-    def restless(self) -> bool:
-        """Whether a task may fall behind anywhere, and not at yield points only."""
-        ...
 
-    def anywhere(self) -> int:
-        """How many ticks a task falls behind that can run; asked if `restless`."""
-        ...
+class Choices(Orders, Protocol):
+    """Who decides everything."""
 
     def delay(self) -> int:
         """How many ticks a task falls behind at a yield point."""
@@ -102,13 +105,15 @@ class Seeded:
         self._often = self._one_of(0.0, 0.1, 0.25, 0.5)
         self._far = self._one_of(2, 6, 16, 40)
         self._anywhere = self._one_of(0.0, 0.0, 0.02, 0.1)
-        self.restless: bool = self._anywhere > 0
+        self.anywhere: Callable[[], int] | None = None
+        if self._anywhere:
+            self.anywhere = lambda: self._lag(self._anywhere)
 
     def _one_of(self, *values: float) -> float:
         return values[int(self._random() * len(values))]
 
     def shuffle(self, items: list[Any]) -> None:
-        """See `Choices`."""
+        """See `Orders`."""
         # random.shuffle() takes three times as long over the few that there are.
         draw = self._random
         for last in range(len(items) - 1, 0, -1):
@@ -116,12 +121,8 @@ class Seeded:
             items[last], items[other] = items[other], items[last]
 
     def tie(self) -> float:
-        """See `Choices`."""
+        """See `Orders`."""
         return self._random()
-
-    def anywhere(self) -> int:
-        """See `Choices`."""
-        return self._lag(self._anywhere)
 
     def delay(self) -> int:
         """See `Choices`."""
@@ -141,21 +142,17 @@ class Seeded:
 class Scheduled:
     """Choices by a schedule."""
 
-    restless = False
+    anywhere = None
 
     def __init__(self, schedule: Schedule) -> None:
         self._numbers: Iterator[int] = iter(schedule)
 
     def shuffle(self, items: list[Any]) -> None:
-        """See `Choices`."""
+        """See `Orders`."""
 
     def tie(self) -> float:
-        """See `Choices`."""
+        """See `Orders`."""
         return 0.0
-
-    def anywhere(self) -> int:
-        """See `Choices`."""
-        return 0
 
     def delay(self) -> int:
         """See `Choices`."""
@@ -164,29 +161,3 @@ class Scheduled:
     def strikes(self, probability: float) -> bool:
         """See `Choices`."""
         return next(self._numbers, 0) % 2 == 1
-
-
-@final
-class InOrder:
-    """Choices between two worlds."""
-
-    restless = False
-
-    def shuffle(self, items: list[Any]) -> None:
-        """Leave them as they are."""
-
-    def tie(self) -> float:
-        """First come, first served."""
-        return 0.0
-
-    def anywhere(self) -> int:
-        """Not asked."""
-        return 0
-
-    def delay(self) -> int:
-        """Not asked."""
-        return 0
-
-    def strikes(self, probability: float) -> bool:
-        """Not asked."""
-        return False

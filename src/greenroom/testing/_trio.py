@@ -2,7 +2,7 @@
 
 Trio leaves four orders to chance: which of the tasks that can run goes first,
 which of two equal deadlines comes first, and in which order the tasks and the
-scopes below a cancelled scope hear of it.  While a world runs, its `Choices`
+scopes below a cancelled scope hear of it.  While a world runs, its `Orders`
 decide all four, and who falls behind.  Nothing waits for the machine: the clock
 jumps when no task can run, and there are no sockets; `trio.run` spends most of
 its time on those that it opens for itself.
@@ -29,7 +29,7 @@ from typing import Any, NoReturn, Protocol, TypeVar, cast, final
 
 from ._devices import Bell, NoDevices
 from ._errors import TrioChanged
-from ._schedule import Choices, InOrder
+from ._schedule import Orders, Schedule, Scheduled
 
 T = TypeVar("T")
 
@@ -79,7 +79,7 @@ class _Unordered(set[Any]):
         members = sorted(super().__iter__(), key=self.age)
         if len(members) > 1:
             clock = _insides().GLOBAL_RUN_CONTEXT.runner.clock
-            clock.choices.shuffle(members)
+            clock.orders.shuffle(members)
         return iter(members)
 
 
@@ -103,12 +103,11 @@ def _insides() -> Any:
         TrioChanged: It has not got all of it.
     """
     found: Any = SimpleNamespace()
+    import_module("trio")
     for module, names in _NAMES.items():
         try:
             home = import_module(f"trio.{module}")
-        except ModuleNotFoundError as missing:
-            if missing.name == "trio":
-                raise
+        except ModuleNotFoundError:
             raise changed(f"trio.{module} is gone") from None
         for name in names.split():
             _require(home, name)
@@ -130,9 +129,9 @@ def _insides() -> Any:
     class Heap(found.Deadlines):  # type: ignore[misc]  # trio's is not public
         def add(self, deadline: float, cancel_scope: Any) -> None:
             # Where trio itself puts the address of the scope.
-            choices = found.GLOBAL_RUN_CONTEXT.runner.clock.choices
+            orders = found.GLOBAL_RUN_CONTEXT.runner.clock.orders
             heapq.heappush(
-                self._heap, (deadline, (choices.tie(), next(ages)), cancel_scope)
+                self._heap, (deadline, (orders.tie(), next(ages)), cancel_scope)
             )
             self._active += 1
 
@@ -142,8 +141,8 @@ def _insides() -> Any:
 
 def _require(owner: object, name: str) -> None:
     # A field without slots may be an annotation only.
-    there = hasattr(owner, name) or name in getattr(owner, "__annotations__", ())
-    if not there:
+    noted = isinstance(owner, type) and name in owner.__annotations__
+    if not hasattr(owner, name) and not noted:
         raise changed(f"{getattr(owner, '__name__', owner)} has no {name}")
 
 
@@ -161,7 +160,7 @@ class Loop:
     """
 
     def __init__(self) -> None:
-        self.choices: Choices = InOrder()
+        self.orders: Orders = Scheduled(Schedule())
         # Seconds that have gone by.
         self.now: float = 0.0
         self._watcher: Watcher = _Nobody(self)
@@ -176,12 +175,12 @@ class Loop:
     # -- worlds ------------------------------------------------------------
 
     async def begin(
-        self, choices: Choices, watcher: Watcher, prepare: Callable[[], object]
+        self, orders: Orders, watcher: Watcher, prepare: Callable[[], object]
     ) -> Any:
         """Begin a world in the calling task: at time 0, with a new context.
 
         Args:
-            choices: Who decides in it.
+            orders: Who decides in it.
             watcher: Who looks on.
             prepare: Called in the new context.
 
@@ -196,13 +195,13 @@ class Loop:
         task.context = context
         await cancel_shielded_checkpoint()
         self.now = 0.0
-        self.choices, self._watcher = choices, watcher
+        self.orders, self._watcher = orders, watcher
         self._steps.after_task_step = watcher.stepped
         return task
 
     def end(self) -> None:
         """The world is over."""
-        self.choices, self._watcher = InOrder(), _Nobody(self)
+        self.orders, self._watcher = Scheduled(Schedule()), _Nobody(self)
         self._steps.after_task_step = self._watcher.stepped
 
     # -- for those inside --------------------------------------------------
@@ -258,13 +257,13 @@ class Loop:
 
     def shuffle(self, batch: list[Any]) -> None:
         """Decide who runs in this tick; trio takes the last one first."""
-        choices, lags = self.choices, self._lags
+        orders, lags = self.orders, self._lags
         if len(batch) > 1:
-            choices.shuffle(batch)
+            orders.shuffle(batch)
             batch.reverse()
-        if choices.restless:
+        if (anywhere := orders.anywhere) is not None:
             for task in batch:
-                if task not in lags and (lag := choices.anywhere()):
+                if task not in lags and (lag := anywhere()):
                     lags[task] = lag
         if lags:
             self._keep_back(batch)
