@@ -30,7 +30,6 @@ def standpoints(backend: str) -> dict[int, str | None]:
         cell: Cell[Any] | None = None
         own = False
         for frame in _suspended_frames(coroutine):
-            frame.f_locals
             if cell is None:
                 cell = cell_of(frame)
                 if cell is not None:

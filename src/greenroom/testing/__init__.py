@@ -27,6 +27,7 @@ from ._explore import Exploration, explore
 from ._faults import Faults
 from ._kit import ActorKit, Sent
 from ._memory import MemoryPeer, MemoryTransport, Refused
+from ._nestipy import running_app, running_gateways
 from ._schedule import Schedule, schedules
 from ._simulate import simulate
 from ._world import World
@@ -57,6 +58,8 @@ __all__ = [
     "connect",
     "connect_raw",
     "explore",
+    "running_app",
+    "running_gateways",
     "schedules",
     "simulate",
     "virtual_backend",

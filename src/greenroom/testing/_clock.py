@@ -8,10 +8,20 @@ has to wait for time alone: a worker thread or a real socket is not waited for.
 from __future__ import annotations
 
 import asyncio
+import functools
+import random
 import selectors
-from typing import Any, final
+from collections.abc import Callable
+from contextvars import Context
+from typing import Any, TypeVarTuple, Unpack, final
 
 import anyio
+
+Ts = TypeVarTuple("Ts")
+
+# How often a step falls behind if a seed decides, and by how many turns at most.
+_OFTEN = 0.25
+_FAR = 8
 
 
 @final
@@ -47,11 +57,44 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
     """An asyncio event loop on virtual time, which begins at 0.
 
     ``asyncio.Runner(loop_factory=VirtualEventLoop)``, or `virtual_backend`.
+
+    Args:
+        seed: Decides which steps of which tasks fall behind those of the others,
+            by a few turns of the loop; None: none does.  What asyncio itself
+            leaves to chance, mostly the order of cancellations, stays so; on
+            Trio `simulate` decides that too.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, seed: int | None = None) -> None:
         self._jumping = _JumpingSelector()
+        self._random = None if seed is None else random.Random(seed).random
         super().__init__(self._jumping)
+
+    def call_soon(
+        self,
+        callback: Callable[[Unpack[Ts]], object],
+        *args: Unpack[Ts],
+        context: Context | None = None,
+    ) -> asyncio.Handle:
+        """Call *callback* in the next turn; or later, if it is a task's step."""
+        turns = 0
+        if self._random is not None:
+            task = getattr(callback, "__self__", None)
+            if isinstance(task, asyncio.Task) and self._random() < _OFTEN:
+                turns = 1 + int(_FAR * self._random())
+        return self._call_later(turns, callback, args, context)
+
+    def _call_later(
+        self,
+        turns: int,
+        callback: Callable[..., object],
+        args: tuple[Any, ...],
+        context: Context | None,
+    ) -> asyncio.Handle:
+        if turns:
+            rest = (turns - 1, callback, args, context)
+            return super().call_soon(self._call_later, *rest)
+        return super().call_soon(callback, *args, context=context)
 
     def time(self) -> float:
         """Seconds that have gone by."""
@@ -64,7 +107,9 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
         await future
 
 
-def virtual_backend(backend: str) -> tuple[str, dict[str, Any]]:
+def virtual_backend(
+    backend: str, *, seed: int | None = None
+) -> tuple[str, dict[str, Any]]:
     """*backend* on virtual time, as AnyIO's pytest plugin wants it.
 
         @pytest.fixture(params=["asyncio", "trio"])
@@ -72,12 +117,22 @@ def virtual_backend(backend: str) -> tuple[str, dict[str, Any]]:
             return virtual_backend(request.param)
 
     Or, without pytest, for ``anyio.run(main, backend=name, backend_options=options)``.
+
+    Args:
+        backend: ``"asyncio"`` or ``"trio"``.
+        seed: For asyncio, see `VirtualEventLoop`; for Trio there is `simulate`.
     """
+    if backend not in ("asyncio", "trio"):
+        raise ValueError(f"backend must be 'asyncio' or 'trio', got {backend!r}")
     if backend == "trio":
+        if seed is not None:
+            raise ValueError(f"seed must be None on trio, got {seed!r}; see simulate")
         from trio.testing import MockClock
 
         return backend, {"clock": MockClock(autojump_threshold=0)}
-    return backend, {"loop_factory": VirtualEventLoop}
+    if seed is None:
+        return backend, {"loop_factory": VirtualEventLoop}
+    return backend, {"loop_factory": functools.partial(VirtualEventLoop, seed)}
 
 
 async def wait_idle() -> None:

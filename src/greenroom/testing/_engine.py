@@ -21,7 +21,7 @@ _RETIRE_STEPS = 256
 # So many steps a world that has failed may take to end as it was told; and then
 # between two attempts to end it.
 _GRACE_STEPS = 10_000
-_ROUND_STEPS = 1_000
+_ROUND_STEPS = 200
 
 # Of what is left in a world that is stuck, so many are named.
 _MAX_TASKS = 20

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Generic, TypeVar, final, overload
@@ -106,13 +107,12 @@ class ActorKit(Generic[M]):
             raise RuntimeError("an ActorKit has an event loop of its own: use a system")
         self._loop = VirtualEventLoop()
         self._run(self._begin)
-        try:
+        with ExitStack() as undo:
+            undo.callback(self._end)
             given = self._given
             self.actor = given if isinstance(given, Actor) else given(self)
             self._ref = self._run(self._start)
-        except BaseException:
-            self._end()
-            raise
+            undo.pop_all()
         return self
 
     def __exit__(

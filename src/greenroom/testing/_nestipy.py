@@ -47,9 +47,15 @@ async def running_app(app: App) -> AsyncGenerator[None]:
         sent.append(message)
         started.set()
 
+    def has_failed() -> bool:
+        return bool(sent) and sent[0]["type"] == "lifespan.startup.failed"
+
     async def run() -> None:
         try:
             await app({"type": "lifespan", "state": {}}, receive, send)
+        except Exception:
+            if not has_failed():
+                raise  # else it has been said
         finally:
             started.set()
 
@@ -58,7 +64,7 @@ async def running_app(app: App) -> AsyncGenerator[None]:
         try:
             with anyio.fail_after(_START_SECONDS):
                 await started.wait()
-            if sent and sent[0]["type"] == "lifespan.startup.failed":
+            if has_failed():
                 raise RuntimeError(sent[0].get("message", "the app cannot start"))
             yield
         finally:
@@ -105,9 +111,10 @@ def _app(
 @contextmanager
 def _container_of_its_own() -> Generator[None]:
     """Put aside what Nestipy keeps in classes, and bring it back."""
-    container: Any = import_module("nestipy.ioc").NestipyContainer
+    ioc = import_module("nestipy.ioc")
+    container: Any = ioc.NestipyContainer
     http: Any = import_module("nestipy.core").HttpAdapter
-    members: dict[str, object] = dict(vars(container))
+    members: dict[str, Any] = dict(vars(container))
     kept = {
         name: value
         for name, value in members.items()
@@ -115,6 +122,11 @@ def _container_of_its_own() -> Generator[None]:
     }
     hooks = [(list(each), each) for each in (http.startup_hooks, http.shutdown_hook)]
     container.clear()
+    # Those register themselves when they are made: by an import, say.
+    provided: dict[Any, Any] = members["_singleton_instances"]
+    for token, value in provided.items():
+        if isinstance(value, ioc.ModuleProviderDict):
+            container.get_instance().add_singleton_instance(token, value)
     container.get_global_providers.cache_clear()
     for _, each in hooks:
         each.clear()

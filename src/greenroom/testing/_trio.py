@@ -36,7 +36,7 @@ T = TypeVar("T")
 TESTED = "0.31 to 0.35"
 
 # How often what outlives its cancellation is cancelled natively.
-_ROUNDS = 100
+_ROUNDS = 20
 
 # What is used of trio: of its modules, and of its classes.
 _NAMES = {
