@@ -14,6 +14,8 @@ from collections import deque
 from types import TracebackType
 from typing import Any, TypeAlias, final
 
+from anyio import get_current_task
+
 from ._ask import Waiting, current
 from ._directory import Key
 from ._parking import Parker
@@ -23,15 +25,23 @@ from ._parking import Parker
 class _Ticket:
     """A place in the line; done when it has left."""
 
-    __slots__ = ("done", "owner", "parked")
+    __slots__ = ("done", "owner", "parked", "task")
 
     def __init__(self) -> None:
+        # The actor that takes no other message until this has left the line, and
+        # which task of its handler's it is.
+        self.owner: Waiting | None = None
+        self.task: int = 0
         activation = current.get()
-        blocks = activation is not None and activation.blocks
-        # The actor that takes no other message until this has left the line.
-        self.owner: Waiting | None = activation.owner if activation and blocks else None
+        if activation is not None and activation.blocks:
+            self.owner = activation.owner
+            self.task = get_current_task().id
         self.done: bool = False
         self.parked: Any = None
+
+    def is_sibling_of(self, other: _Ticket) -> bool:
+        """Whether *other* is of another task of the same handler, which goes on."""
+        return other.owner is self.owner and other.task != self.task
 
 
 Line: TypeAlias = deque[_Ticket]
@@ -78,15 +88,24 @@ class Lock:
         line.append(ticket)
         try:
             while line[0] is not ticket:
-                await self._wait(ticket, line[line.index(ticket) - 1])
+                await self._wait(ticket, line)
         except BaseException:
             self._leave(ticket)
             raise
 
-    async def _wait(self, ticket: _Ticket, ahead: _Ticket) -> None:
-        """Wait until *ahead* has left the line; it may still not be our turn."""
+    async def _wait(self, ticket: _Ticket, line: Line) -> None:
+        """Wait until the one ahead has left *line*; that may not be our turn yet."""
         activation = current.get()
-        if ticket.owner is None or ahead.owner is None or activation is None:
+        place = line.index(ticket)
+        ahead = line[place - 1]
+        if (
+            activation is None
+            or ticket.owner is None
+            or ahead.owner is None
+            # The books know actors and not their tasks: a ring through a sibling
+            # would be none.
+            or any(ticket.is_sibling_of(line[i]) for i in range(place))
+        ):
             await self._parker.park(ticket)
             return
         wait = activation.begin(ahead, ahead.owner)

@@ -32,8 +32,8 @@ _LAST_PYTHON = (3, 13)
 _AGAIN_SECONDS = 0.1
 """Between two attempts at a handler that goes on although it was cancelled."""
 
-App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[object]]
-"""An ASGI app."""
+App: TypeAlias = Callable[..., Awaitable[object]]
+"""An ASGI app; each framework has types of its own for what it is given."""
 
 
 @final

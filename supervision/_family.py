@@ -218,10 +218,9 @@ class Family(Keeper[M]):
             failed = Failed(child, cell, cell.incarnation, reason, now)
             self.context.mailbox.put_system(failed)
         else:
-            escalates = self._open and escalates_on(child.spec.escalate_on, reason)
             child.end(reason)
             # Not at once: it may still be starting its other children.
-            if escalates:
+            if escalates_on(child.spec.escalate_on, reason):
                 self.context.mailbox.put_system(Escalated(cell.path, reason))
             elif self._significant_are_gone(child):
                 self.context.mailbox.put_system(Finished())

@@ -285,7 +285,7 @@ class Router(Fixed[M]):
     def ended(self, child: Child) -> None:
         """Forget *child*; if it was the last, there is nobody to route to."""
         super().ended(child)
-        if self._open and self._routes.are_gone:
+        if self._routes.are_gone:
             # Not at once: it may be about to start the next.
             self.context.mailbox.put_system(Finished())
 

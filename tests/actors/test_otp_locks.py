@@ -303,6 +303,29 @@ async def test_who_waits_in_line_waits_for_all_before_it(
         block.let_go(name)
 
 
+@pytest.mark.parametrize("between", [False, True])
+async def test_tasks_of_one_handler_may_wait_for_each_other(
+    stage: Stage, block: Block, between: bool
+) -> None:
+    cell, other = await stage.spawn(), await stage.spawn()
+
+    async def work(_: Puppet) -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(block.stay, "a")
+            await wait_idle()
+            if between:
+                other.ref.tell(block.act("other"))
+                await wait_idle()
+            tasks.start_soon(block.stay, "b")
+            await wait_idle()
+            for name in ("a", "other", "b") if between else ("a", "b"):
+                block.let_go(name)
+
+    await cell.ref.ask(work)
+    middle = ["other in", "other out"] if between else []
+    assert block.log == ["a in", "a out", *middle, "b in", "b out"]
+
+
 async def test_tasks_of_one_actor_may_wait_for_each_other(
     stage: Stage, block: Block
 ) -> None:

@@ -442,6 +442,7 @@ async def test_the_last_of_many_to_ask_back_is_told_that_nobody_can_answer(
         sent = [cell.ref.request(ask_back(n)) for n, cell in enumerate(cells)]
         with anyio.move_on_after(10):
             return (await Replies(sent).next()).result()
+        return None
 
     answer = one.ref.request(gather)
     for turn in turns:

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import base64
 import importlib.metadata
 import logging
-import os
 import socket
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
 import anyio
 import anyio.abc
 import pytest
-from hypercorn.config import Config
 
 from greenroom.adapter import Message, TransportClosed
 from greenroom.adapter import _wire as wire_module
 from greenroom.adapter._wire import Wire, find_stopping, find_wire, may_accept
 
 from ..conftest import BACKENDS
+from .stock import BINARY, CLOSE, PONG, TEXT, Peer, served
 
 pytestmark = pytest.mark.anyio
 
@@ -31,93 +28,6 @@ pytestmark = pytest.mark.anyio
 def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]:
     """Asyncio, then Trio, on the real clock: here are real sockets."""
     return request.param, BACKENDS[request.param]
-
-
-SMALL = 8192
-
-
-@dataclass
-class Peer:
-    """A client that speaks just enough of WebSocket."""
-
-    stream: anyio.abc.SocketStream
-    buffer: bytearray = field(default_factory=bytearray)
-
-    async def read(self, count: int) -> bytes:
-        while len(self.buffer) < count:
-            self.buffer += await self.stream.receive()
-        data = bytes(self.buffer[:count])
-        del self.buffer[:count]
-        return data
-
-    async def frame(self) -> tuple[int, bytes]:
-        """The next frame: its first byte, and its payload."""
-        first, size = await self.read(2)
-        if size == 126:
-            size = int.from_bytes(await self.read(2), "big")
-        elif size == 127:
-            size = int.from_bytes(await self.read(8), "big")
-        return first, await self.read(size)
-
-    async def send(self, opcode: int, payload: bytes = b"") -> None:
-        """A masked frame, with a mask of zeros."""
-        await self.stream.send(bytes((0x80 | opcode, 0x80 | len(payload))) + bytes(4))
-        await self.stream.send(payload)
-
-
-class Served:
-    """A hypercorn with one app, and the way to it."""
-
-    def __init__(self, port: int, stop: anyio.Event) -> None:
-        self._port = port
-        self.stop = stop
-
-    @asynccontextmanager
-    async def connect(
-        self, extra: bytes = b"", behind: bytes = b"", *, small: bool = False
-    ) -> AsyncGenerator[tuple[Peer, bytes]]:
-        """A peer that has asked to connect, and the answer to that."""
-        raw = socket.socket()
-        if small:
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL)
-        raw.connect(("127.0.0.1", self._port))
-        async with await anyio.abc.SocketStream.from_socket(raw) as stream:
-            key = base64.b64encode(os.urandom(16))
-            await stream.send(
-                b"GET / HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\n"
-                b"connection: upgrade\r\nsec-websocket-version: 13\r\n"
-                b"sec-websocket-key: " + key + b"\r\n" + extra + b"\r\n" + behind
-            )
-            peer = Peer(stream)
-            head = bytearray()
-            while not head.endswith(b"\r\n\r\n"):
-                head += await peer.read(1)
-            yield peer, bytes(head)
-
-
-@asynccontextmanager
-async def served(app: Any, backend: str) -> AsyncGenerator[Served]:
-    """Hypercorn's own worker for the loop that runs, in this process."""
-    serve: Any = __import__(f"hypercorn.{backend}", fromlist=["serve"]).serve
-    listener = socket.socket()
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SMALL)
-    listener.bind(("127.0.0.1", 0))
-    listener.listen()
-    port = listener.getsockname()[1]
-    config = Config()
-    # hypercorn closes it.
-    config.bind = [f"fd://{listener.detach()}"]
-    config.graceful_timeout = 0.1
-    config.errorlog = None
-    stop = anyio.Event()
-
-    async def run() -> None:
-        await serve(app, config, shutdown_trigger=stop.wait)
-
-    async with anyio.create_task_group() as group:
-        group.start_soon(run)
-        yield Served(port, stop)
-        stop.set()
 
 
 class App:
@@ -175,11 +85,6 @@ async def wired(
         app.leave.set()
 
 
-TEXT = 0x81
-CLOSE = 0x88
-PONG = 0x8A
-
-
 async def test_messages_arrive_in_order_by_whichever_way(
     anyio_backend_name: str,
 ) -> None:
@@ -195,7 +100,7 @@ async def test_messages_arrive_in_order_by_whichever_way(
             (TEXT, b"one"),
             (TEXT, b"two"),
             (TEXT, b"three"),
-            (0x82, b"four"),
+            (BINARY, b"four"),
         ]
 
 

@@ -110,7 +110,8 @@ class Stage:
 
 def _address(target: str) -> Message:
     path, _, query = target.partition("?")
-    return {"path": path, "query_string": query.encode(), "headers": []}
+    raw = {"raw_path": path.encode(), "query_string": query.encode()}
+    return {"path": path, "headers": [], **raw}
 
 
 def _meaning(frame: str) -> object:

@@ -20,6 +20,7 @@ import anyio
 import pytest
 
 from greenroom import Overflow, Restart, Strategy, Undelivered
+from greenroom.testing._nestipy import container_of_its_own
 
 from .stage import App, stage
 
@@ -127,9 +128,13 @@ async def play(app: App, dialogue: str) -> None:
 def test_the_programs_of_a_section_do_what_it_says(
     section: Section, backend: str
 ) -> None:
-    if section.needs_nestipy and find_spec("nestipy") is None:
+    if not section.needs_nestipy:
+        run(section, backend)
+    elif find_spec("nestipy") is None:
         pytest.skip("nestipy is not installed")
-    run(section, backend)
+    else:
+        with container_of_its_own():
+            run(section, backend)
 
 
 # -- links -----------------------------------------------------------------

@@ -37,7 +37,8 @@ async def nothing(scope: Any, receive: Any, send: Any) -> None:
 
 async def refusal() -> str:
     lifespan = Lifespan()
-    await lifespan.run(TrioAsyncioBridge(nothing, ActorAdapter()))  # type: ignore[arg-type] # its answer is of no interest
+    bridge: Any = TrioAsyncioBridge(nothing, ActorAdapter())
+    await lifespan.run(bridge)
     (message,) = lifespan.sent
     assert message["type"] == "lifespan.startup.failed"
     return str(message["message"])
@@ -66,9 +67,9 @@ async def test_without_its_extra_it_says_so(
 
 @pytest.mark.parametrize("anyio_backend", ["trio"])
 async def test_without_the_lifespan_it_says_so(anyio_backend: object) -> None:
-    bridge = TrioAsyncioBridge(nothing, ActorAdapter())
+    bridge: Any = TrioAsyncioBridge(nothing, ActorAdapter())
     with pytest.raises(RuntimeError, match="needs the lifespan"):
-        await bridge({"type": "http"}, None, None)  # type: ignore[arg-type] # never called
+        await bridge({"type": "http"}, None, None)
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
@@ -78,9 +79,9 @@ async def test_on_asyncio_it_is_the_app(anyio_backend: object) -> None:
     async def app(*arguments: object) -> None:
         seen.append(arguments)
 
-    bridge = TrioAsyncioBridge(app, ActorAdapter())
-    scope: Any = {"type": "lifespan"}
-    await bridge(scope, nothing, nothing)  # type: ignore[arg-type] # never called
+    bridge: Any = TrioAsyncioBridge(app, ActorAdapter())
+    scope = {"type": "lifespan"}
+    await bridge(scope, nothing, nothing)
     assert seen == [(scope, nothing, nothing)]
     assert "trio_asyncio" not in sys.modules
 

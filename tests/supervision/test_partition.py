@@ -241,6 +241,18 @@ async def test_a_restart_of_the_supervisor_brings_all_partitions_back() -> None:
         assert set(statuses(supervisor).values()) == {"running"}
 
 
+async def test_partitions_are_not_started_that_are_not_wanted_any_more() -> None:
+    journal = Journal()
+    supervisor = shards(journal, on_start=in_turn(lasting(2)))
+    async with ActorSystem() as system, anyio.create_task_group() as group:
+        group.start_soon(system.spawn, supervisor)
+        await elapse(1)
+        await supervisor.resize(2)
+        await elapse(2)
+        assert journal.of("start") == ["0", "1"]
+        assert supervisor.partitions == 2
+
+
 async def test_a_partition_gets_its_keys_when_it_has_started() -> None:
     slow = in_turn(None, None, lasting(5))
     supervisor = shards(Journal(), 2, on_start=slow)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from typing import Any
 
 import anyio
@@ -206,6 +207,7 @@ def test_ctrl_c_ends_the_system_in_order(backend: str, at: str) -> None:
 
 def test_who_presses_ctrl_c_again_cannot_wait() -> None:
     journal = Journal()
+    began = time.monotonic()
 
     async def press(worker: Worker) -> None:
         ctrl_c()
@@ -221,3 +223,5 @@ def test_who_presses_ctrl_c_again_cannot_wait() -> None:
     with pytest.raises(KeyboardInterrupt):
         anyio.run(run, backend="trio")
     assert journal == ["start b", "stop b"]
+    # Less than the deadline of the actor that hangs.
+    assert time.monotonic() - began < 4

@@ -5,6 +5,7 @@ A program of its own: each run has another hash seed and another heap.
 
 from __future__ import annotations
 
+import functools
 import os
 import random
 import sys
@@ -133,7 +134,7 @@ async def actors(world: World, trace: Trace) -> None:
             for number in range(3):
                 name = f"worker-{number}"
                 ref = await system.spawn(
-                    lambda name=name: Worker(name, trace, world),
+                    functools.partial(Worker, name, trace, world),
                     name=name,
                     restart=Restart.TRANSIENT,
                 )

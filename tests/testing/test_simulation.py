@@ -14,6 +14,7 @@ import time
 import traceback
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,17 @@ import pytest
 import trio
 from trio.lowlevel import checkpoint
 
-from greenroom import Actor, ActorSystem
-from greenroom.testing import Exploration, World, explore, simulate, wait_idle
+from greenroom import Actor, ActorCrashed, ActorSystem, Restart
+from greenroom.testing import (
+    Exploration,
+    Schedule,
+    World,
+    explore,
+    simulate,
+    wait_idle,
+)
 
-from .simulated_trace import trace_of
+from .simulated_trace import Trace, abortable, trace_of
 
 PROGRAM = Path(__file__).with_name("simulated_trace.py")
 
@@ -201,6 +209,42 @@ def test_async_generators_are_finished() -> None:
     assert seen == ["closed"]
 
 
+@pytest.mark.xfail(reason="a supervisor seeds its own jitter", strict=True)
+def test_the_seed_decides_how_long_a_supervisor_waits() -> None:
+    class Failing(Actor[int]):
+        def receive(self, message: int) -> None:
+            raise ValueError(message)
+
+    async def main(world: World) -> float:
+        async with ActorSystem() as system:
+            ref = await system.spawn(Failing, restart=Restart.PERMANENT)
+            for number in range(3):
+                with pytest.raises(ActorCrashed):
+                    await ref.ask(number, timeout=None)
+        return world.now
+
+    assert len({simulate(main) for _ in range(5)}) == 1
+
+
+@pytest.mark.xfail(reason="an actor keeps its tasks in a set", strict=True)
+def test_the_tasks_of_an_actor_are_cancelled_in_an_order_of_their_own() -> None:
+    trace = Trace()
+
+    class Parent(Actor[int]):
+        async def started(self) -> None:
+            for number in range(30):
+                self.context.start_soon(abortable, str(number), trace)
+
+    async def main(_: World) -> None:
+        async with ActorSystem() as system:
+            ref = await system.spawn(Parent())
+            await wait_idle()
+            await ref.stop()
+
+    simulate(main, Schedule())
+    assert trace == [f"abort {number}" for number in range(30)]
+
+
 # -- what it returns and raises ---------------------------------------------
 
 
@@ -289,7 +333,7 @@ def test_the_limit_is_a_count(steps: Any) -> None:
 @contextmanager
 def unchanged() -> Iterator[None]:
     """Nothing of trio's, nor of Python's random numbers, differs afterwards."""
-    core: Any = trio._core._run  # type: ignore[attr-defined]
+    core: Any = import_module("trio._core._run")
 
     def state() -> tuple[object, ...]:
         return (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import anyio
@@ -57,7 +58,7 @@ def test_actors_live_on_such_a_loop() -> None:
             return [await ref.ask(number) for number in range(10)]  # type: ignore[misc]
 
     for seed in range(20):
-        with asyncio.Runner(loop_factory=lambda s=seed: VirtualEventLoop(s)) as runner:
+        with asyncio.Runner(loop_factory=partial(VirtualEventLoop, seed)) as runner:
             assert runner.run(main()) == list(range(10))
 
 
@@ -72,7 +73,7 @@ def test_what_is_no_step_of_a_task_is_never_late() -> None:
         return seen
 
     for seed in range(10):
-        with asyncio.Runner(loop_factory=lambda s=seed: VirtualEventLoop(s)) as runner:
+        with asyncio.Runner(loop_factory=partial(VirtualEventLoop, seed)) as runner:
             assert runner.run(main()) == list(range(20))
 
 

@@ -202,7 +202,7 @@ def test_a_world_in_which_nothing_can_happen_is_stuck() -> None:
 
 def test_a_world_that_goes_round_in_circles_is_stuck() -> None:
     async def main(_: World) -> None:
-        for _ in itertools.count():
+        for _turn in itertools.count():
             await checkpoint()
 
     with pytest.raises(WorldStuck, match="still running after 500 steps"):
@@ -222,7 +222,7 @@ def test_what_is_stuck_behind_a_shield_is_got_out() -> None:
 def test_hundreds_of_tasks_are_not_all_named() -> None:
     async def main(_: World) -> None:
         async with trio.open_nursery() as nursery:
-            for _ in range(100):
+            for _each in range(100):
                 nursery.start_soon(trio.sleep_forever)
 
     with pytest.raises(WorldStuck) as stuck:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from greenroom.testing import _trio as loops
 from greenroom.testing._trio import Loop
 from greenroom.testing._trio_check import check_trio
 
-run: Any = trio._core._run  # type: ignore[attr-defined]
+run: Any = import_module("trio._core._run")
 
 
 async def nothing(_: World) -> None: ...
@@ -113,7 +114,8 @@ def test_cancellations_that_nobody_decides_are_seen(
     by_age = loops._Unordered.__iter__  # pyright: ignore[reportPrivateUsage]
 
     def forwards(self: Any) -> Iterator[Any]:
-        return reversed(list(by_age(self)))
+        members = list(by_age(self))
+        return iter(members[::-1])
 
     monkeypatch.setattr(loops._Unordered, "__iter__", forwards)  # pyright: ignore[reportPrivateUsage]
     with pytest.raises(TrioChanged, match="the order of each task is not what"):

@@ -13,7 +13,7 @@ import random
 import selectors
 from collections.abc import Callable
 from contextvars import Context
-from typing import Any, TypeVarTuple, Unpack, final
+from typing import Any, TypeVarTuple, final
 
 import anyio
 
@@ -72,8 +72,8 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
 
     def call_soon(
         self,
-        callback: Callable[[Unpack[Ts]], object],
-        *args: Unpack[Ts],
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
         context: Context | None = None,
     ) -> asyncio.Handle:
         """Call *callback* in the next turn; or later, if it is a task's step."""

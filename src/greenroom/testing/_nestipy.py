@@ -88,7 +88,7 @@ async def running_gateways(
         imports: Modules that they need.
     """
     adapter = adapter or ActorAdapter()
-    with _container_of_its_own():
+    with container_of_its_own():
         async with running_app(_app(adapter, providers, imports)):
             yield adapter
 
@@ -109,7 +109,7 @@ def _app(
 
 
 @contextmanager
-def _container_of_its_own() -> Generator[None]:
+def container_of_its_own() -> Generator[None]:
     """Put aside what Nestipy keeps in classes, and bring it back."""
     ioc = import_module("nestipy.ioc")
     container: Any = ioc.NestipyContainer

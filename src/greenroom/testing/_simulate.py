@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Generic, TypeAlias, TypeVar, cast, final
@@ -95,7 +96,7 @@ class Series(Generic[T]):
         for seed in seeds:
             self.seed = seed
             self._engine, world = _make(seed, self._max_steps)
-            result = await self._engine.run(loop, lambda w=world: self._main(w))
+            result = await self._engine.run(loop, functools.partial(self._main, world))
             self.schedules += 1
             self.steps += self._engine.steps
             self.fingerprints.add(self._engine.fingerprint)

@@ -121,7 +121,7 @@ def _insides() -> Any:
     class Status(found.CancelStatus):  # type: ignore[misc]  # trio's is not public
         __slots__ = ("age",)
 
-        def __attrs_post_init__(self) -> None:
+        def __attrs_post_init__(self: Any) -> None:
             self.age = next(ages)
             self._children, self._tasks = _Statuses(), _Tasks()
             super().__attrs_post_init__()
