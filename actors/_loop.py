@@ -84,6 +84,7 @@ async def serve(
     checkpoint = runtime.parker.checkpoint
     pause = runtime.pause
     per_turn = MESSAGES_PER_TURN if pause is None else 1
+    message: Any
     if mailbox.suspended:
         mailbox.put_system(HOLD)
     while True:
@@ -231,10 +232,11 @@ async def _open(
 def _warn(addressee: Addressee, message: object, seconds: float) -> None:
     if isinstance(message, Envelope):
         message = message.message
+    # Its kind and no more: what it says may be a secret.
     _log.warning(
-        "%s took %.1f s over a message while %d waited: %.200r",
+        "%s took %.1f s over a %s while %d waited",
         addressee.path,
         seconds,
+        type(message).__name__,
         len(addressee.mailbox.queue),
-        message,
     )

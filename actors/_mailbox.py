@@ -300,7 +300,7 @@ class Mailbox(Line[M]):
         if not self.queue:
             return 0.0
         # It came while the one in flight was handled, unless there is a backlog.
-        lag = 0.0 if self.parked is not None else now - self.turn_at
+        lag = max(0.0, now - self.turn_at)
         if self.pace is not None:
             lag = max(lag, self.pace.lag(self.handled + self.dead_lettered, now))
         return lag

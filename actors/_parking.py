@@ -133,7 +133,8 @@ def _bridged_parker(loop: asyncio.AbstractEventLoop, flavour: Any) -> Parker:
                 slot.parked = None
 
     def unpark(slot: Parkable) -> None:
-        if not isinstance(slot.parked, asyncio.Future):
+        parked: object = slot.parked
+        if not isinstance(parked, asyncio.Future):
             trio.unpark(slot)
             return
         future = cast("asyncio.Future[None]", slot.parked)

@@ -72,8 +72,8 @@ class Room(Generic[M]):
         # the level is back at 0; see the registry.
         self.overtaken: bool = False
         # When the reader last woke, or came back to a backlog, on the runtime's
-        # `tick`; 0 of one that does not say so.
-        self.turn_at: float = 0.0
+        # `tick`; infinite until it is awake.
+        self.turn_at: float = math.inf
         # There while the reader has a backlog.
         self.pace: Pace | None = None
         # Messages that were taken and are not handled to their end, besides the
@@ -103,6 +103,7 @@ class Room(Generic[M]):
     def rest(self) -> None:
         """Hold no memory until something comes; for a reader about to sleep."""
         self.pace = None
+        self.turn_at = math.inf
         if not self.queue:
             self.queue = NO_QUEUE
             if self._weights is not None:

@@ -14,7 +14,7 @@ from contextlib import ExitStack, asynccontextmanager, suppress
 from contextvars import ContextVar
 from functools import partial
 from importlib import import_module
-from typing import Any, final
+from typing import Any, cast, final
 
 from ..actors import Actor, MailboxOptions, Runtime
 from ..supervision import ActorSystem, Restart
@@ -62,8 +62,8 @@ def keep_requests_apart(http: Any) -> None:
     called: with any middleware that waits in between, one client is given the
     answer to another one's request.
     """
-    kind: type[object] = type(http)
-    kept: dict[str, object] = vars(http)
+    kind = cast("type[object]", type(http))
+    kept: dict[str, object] = http.__dict__
     names = ("scope", "receive", "send")
     if isinstance(vars(kind).get("scope"), property) or not kept.keys() >= {*names}:
         return

@@ -173,7 +173,7 @@ def _load() -> Nestipy:
         import_module(f"nestipy.common.{name}")
         for name in ("guards", "interceptor", "pipes", "exception.meta")
     )
-    statuses: dict[str, Any] = vars(common.HttpStatus)
+    statuses: Mapping[str, Any] = common.HttpStatus.__dict__
     tokens = import_module("nestipy.core.constant")
     return Nestipy(
         container=ioc.NestipyContainer.get_instance,

@@ -93,9 +93,7 @@ class Look:
         asleep = state is State.RUNNING and mailbox.parked is not None
         busy = None if asleep else self._busy(cell, state, began)
         waiting = len(mailbox.queue)
-        # Else the oldest message has just come, and woken the actor.
-        lags = waiting and (busy != 0.0 or mailbox.pace is not None)
-        lag = max(0.0, mailbox.lag(self._tick)) if lags else 0.0
+        lag = mailbox.lag(self._tick) if waiting else 0.0
         status = ChildStatus.RUNNING if asleep else status_of(cell)
         flags = _SOUND
         where = None
@@ -152,11 +150,8 @@ class Look:
             return self._now - began
         if state is State.EXITED or state is State.ENDED or mailbox.parked is not None:
             return None
-        if mailbox.current is NOTHING and not cell.waits:
-            # Awake, and about to take a message: its last turn is long over.
-            woken = mailbox.system or (mailbox.queue and state is State.RUNNING)
-            if woken:
-                return 0.0
+        if mailbox.turn_at == math.inf and not cell.waits:
+            return 0.0  # woken, and about to take a message
         # The last turn may have been an earlier incarnation's.
         return max(0.0, min(self._tick - mailbox.turn_at, self._now - began))
 

@@ -179,7 +179,10 @@ class Supervisor(Fixed[FamilyNews]):
             await self._start_group(group)
 
     async def _start_group(self, group: Sequence[Child]) -> None:
+        pause = self.context.runtime.pause
         for child in group:
+            if pause is not None:
+                await pause("restart")
             if not self._may_start(child):
                 continue
             cell = self._launch(child)

@@ -161,7 +161,7 @@ async def test_a_message_that_keeps_others_waiting_is_logged(
     cell.ref.tell("a")
     cell.ref.tell("b")
     await anyio.sleep(2)
-    assert f"{cell.path} took 1.5 s over a message while 2 waited" in caplog.text
+    assert f"{cell.path} took 1.5 s over a function while 2 waited" in caplog.text
     assert "slow" in caplog.text
     assert len(caplog.records) == 1
 
@@ -179,7 +179,7 @@ async def test_so_is_one_that_was_asked(
         await wait_idle()
         cell.ref.tell("waits")
     await wait_idle()
-    assert f"{cell.path} took 1.5 s over a message while 1 waited" in caplog.text
+    assert f"{cell.path} took 1.5 s over a function while 1 waited" in caplog.text
     assert "Ask" not in caplog.text
 
 

@@ -27,12 +27,13 @@ def read(data: bytes, *, deflate: bool = False) -> Frame:
     client = Connection(ConnectionType.CLIENT, extensions)
     client.receive_data(data)
     parts: list[Any] = []
+    finished = False
     for event in client.events():
         assert isinstance(event, TextMessage | BytesMessage), event
         parts.append(event.data)
-    assert event.message_finished
-    empty: Any = "" if isinstance(event, TextMessage) else b""
-    whole: Frame = empty.join(parts)
+        finished = event.message_finished
+    assert finished
+    whole: Frame = parts[0][:0].join(parts)
     return whole
 
 

@@ -122,7 +122,7 @@ async def test_no_request_is_answered_with_another_ones_data(
     app: Any = nestipy_app(ActorAdapter(), controllers=(Who,))
     http: Any = app.get_adapter()
     http.get_instance().add_middleware(BaseHTTPMiddleware, dispatch=wait)
-    kind: Any = type(http)
+    kind: Any = http.__class__
     answers: dict[str, str] = {}
     async with served(app):
         assert isinstance(http, kind)
@@ -288,7 +288,7 @@ async def test_an_app_of_another_shape_is_left_as_it_is(
     monkeypatch.delitem(sys.modules, "nestipy.event.event_emitter")
     app: Any = nestipy_app(ActorAdapter())
     http = app.get_adapter()
-    kind: Any = type(http)
+    kind: Any = http.__class__
     for name in ("scope", "receive", "send"):
         setattr(kind, name, property(ignore, ignore))
     try:

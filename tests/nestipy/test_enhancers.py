@@ -20,7 +20,6 @@ from nestipy.common import (
 from nestipy.core import ExecutionContext
 from nestipy.core.constant import AppKey
 from nestipy.ioc import Inject, ModuleProviderDict, Req, SocketData
-from nestipy.metadata import ModuleMetadata, Reflector
 from pydantic import BaseModel
 
 from greenroom import ActorAdapter, EventError
@@ -44,6 +43,7 @@ from .nest import (
     UseGuards,
     UseInterceptors,
     UsePipes,
+    metadata,
 )
 
 UNAUTHORIZED = {"code": "unauthorized", "message": "Unauthorized"}
@@ -150,7 +150,8 @@ def test_a_guard_is_given_providers_and_the_handshake(serve: Serve) -> None:
 
         # As one is written for HTTP.
         async def can_activate(self, context: ExecutionContext) -> bool:
-            request: Any = context.get_request()
+            host: Any = context
+            request = host.get_request()
             token: str = request.headers.get("authorization")
             request.user = token
             return token in self.tokens.known
@@ -478,13 +479,13 @@ async def test_the_context_of_one_client_is_never_given_for_another(
 
     adapter = ActorAdapter()
     app = nestipy_app(adapter, Root)
+    answers: list[list[str]] = []
     async with (
         served(app),
         connect(adapter) as one,
         connect(adapter) as two,
         anyio.create_task_group() as tasks,
     ):
-        answers: list[list[str]] = []
 
         async def ask(client: Any) -> None:
             answers.append(await client.call("who"))
@@ -568,7 +569,7 @@ def test_filters_catch_what_they_name(serve: Serve) -> None:
         status_code = 410
 
         def __init__(self) -> None:
-            super().__init__(410, "gone")
+            super().__init__(410, "gone")  # pyright: ignore[reportUnknownMemberType]  # Nestipy's
 
     values = filter("values", KeyError, ValueError)
     gone = filter("gone", Gone)
@@ -715,9 +716,7 @@ def test_what_is_declared_is_not_asked_for_more_with_every_event(serve: Serve) -
             client.send_json(frame("go"))
             assert client.receive_json()["data"] == "went"
             assert http.get("/hello/world").text == "hello"
-            providers = Reflector.get_metadata(
-                app._root_module, ModuleMetadata.Providers
-            )
-            return len(providers)
+            key = metadata.ModuleMetadata.Providers
+            return len(metadata.Reflector.get_metadata(app._root_module, key))
 
         assert both() == both()

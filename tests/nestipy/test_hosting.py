@@ -1,6 +1,7 @@
 """Nestipy as the host: starting, serving HTTP beside us, and an end in order."""
 
 import inspect
+from importlib import import_module
 from typing import Annotated, Any
 
 import anyio
@@ -12,6 +13,7 @@ from nestipy.websocket import IoAdapter
 
 from greenroom import Actor, ActorAdapter, Client, ExitReason, NotRunning
 from greenroom.adapter._nestipy_cures import BackgroundJobs
+from greenroom.adapter._nestipy_facts import nestipy
 from greenroom.testing import connect
 
 from ..adapter.asgi import Lifespan
@@ -232,6 +234,16 @@ def test_gateways_of_an_unknown_nestipy_are_refused_by_name() -> None:
     io_handler.__module__ = "nestipy.websocket.proxy"
     with pytest.raises(RuntimeError, match="no 'namespace'; greenroom knows those of"):
         ActorAdapter().on("event")(io_handler)
+
+
+def test_an_unknown_nestipy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    nestipy.cache_clear()
+    monkeypatch.delattr(import_module("nestipy.metadata"), "Reflector")
+    with pytest.raises(RuntimeError, match=r"unknown: .*Reflector.*; greenroom knows"):
+        nestipy()
+    # Nothing is kept of the failure.
+    monkeypatch.undo()
+    assert nestipy().websocket.__name__ == "Websocket"
 
 
 # -- background tasks ------------------------------------------------------

@@ -22,9 +22,7 @@ from greenroom import (
 )
 from greenroom.testing import wait_idle
 
-from .kit import (
-    MANY,
-)
+from .kit import MANY
 
 
 class Who(Request[str]):

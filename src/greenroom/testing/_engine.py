@@ -124,7 +124,9 @@ class Engine:
             number -= self._first
         self.fingerprint = hash((self.fingerprint, number))
         if self.failure is None:
-            self._check(task, self.watched.violation())
+            violation = self.watched.violation()
+            if violation is not None or self.invariants:
+                self._check(task, violation)
             if self.steps % _RETIRE_STEPS == 0:
                 self.watched.retire()
         if self.steps >= self._limit:

@@ -9,7 +9,14 @@ What runs is what is served: guards, pipes, injection, background tasks.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Generator,
+    Iterable,
+    Mapping,
+)
 from contextlib import asynccontextmanager, contextmanager
 from importlib import import_module
 from typing import Any, TypeAlias
@@ -108,18 +115,18 @@ def _app(
     return made
 
 
+def _is_kept(name: str, value: object) -> bool:
+    return name == "_instance" or isinstance(value, dict | set)
+
+
 @contextmanager
 def container_of_its_own() -> Generator[None]:
     """Put aside what Nestipy keeps in classes, and bring it back."""
     ioc = import_module("nestipy.ioc")
     container: Any = ioc.NestipyContainer
     http: Any = import_module("nestipy.core").HttpAdapter
-    members: dict[str, Any] = dict(vars(container))
-    kept = {
-        name: value
-        for name, value in members.items()
-        if name == "_instance" or isinstance(value, dict | set)
-    }
+    members: Mapping[str, Any] = {**container.__dict__}
+    kept = {name: members[name] for name in members if _is_kept(name, members[name])}
     hooks = [(list(each), each) for each in (http.startup_hooks, http.shutdown_hook)]
     container.clear()
     # Those register themselves when they are made: by an import, say.

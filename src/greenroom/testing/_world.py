@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
+from random import Random
 from typing import Any, final
 
 import anyio
@@ -21,16 +21,22 @@ class World:
 
     Every system opened in it is a part of it: its time is virtual, its order of
     events is decided by the seed, and its mailboxes are watched.
-
-    Attributes:
-        random: Random numbers for the code under test, decided by the seed.
     """
 
     def __init__(self, engine: Engine, seed: int) -> None:
-        self.random: random.Random = random.Random(seed)
+        self._seed = seed
+        self._random: Random | None = None
         self._engine = engine
         self._plans: list[Plan] = []
         engine.pause = self.pause
+
+    @property
+    def random(self) -> Random:
+        """Random numbers for the code under test, decided by the seed."""
+        if self._random is None:
+            # Late, because few worlds want them: seeding takes as long as a step.
+            self._random = Random(self._seed)
+        return self._random
 
     @property
     def now(self) -> float:
