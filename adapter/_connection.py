@@ -31,12 +31,13 @@ from ..actors import (
 )
 from ._acks import Acks, Callback
 from ._alarm import Alarm, ring_after
+from ._answers import Answers
 from ._asgi import Scope
 from ._calling import Caller
 from ._client import Client
-from ._codec import Codec, NotEncodable
+from ._codec import Codec
 from ._dispatcher import ROOT, Dispatcher, check_event
-from ._errors import ClientGone, EventError, Told
+from ._errors import ClientGone, EventError
 from ._options import Options
 from ._packets import Ack, BadFrame, Event
 from ._rooms import Rooms, check_room, settled
@@ -50,11 +51,11 @@ class House(Protocol):
     """What a connection needs of the server it lives in."""
 
     options: Options
+    answers: Answers
     outbox_bounds: MailboxOptions
     codec: Codec
     dispatcher: Dispatcher
     registry: Registry
-    debug: bool
     answers_unknown: bool
     client_class: type[Client]
 
@@ -269,7 +270,7 @@ class Connection(Actor[Inbound]):
                 try:
                     await self._caller.call(handler, "connect", client, None)
                 except Exception as error:
-                    await self._handler_failed(None, error)
+                    await self._house.answers.to_failure(self, None, error)
                 if not self.connected:
                     return
         finally:
@@ -318,22 +319,16 @@ class Connection(Actor[Inbound]):
         if self._strikes > self._house.options.max_strikes:
             self.close(1008, "too many unreadable messages")
             return
-        codec = self._house.codec
-        if bad.id is None:
-            answer = codec.error(bad.code, bad.message)
-        else:
-            answer = codec.ack_failure(bad.id, bad.code, bad.message)
         # Not waited for: who does not read its errors is too slow like any other.
-        self.writer.outbox.put(Outgoing(answer))
+        self.writer.outbox.put(self._house.answers.to_unreadable(bad))
 
     # -- handling ----------------------------------------------------------
 
     async def _handle(self, packet: Event) -> None:
         dispatcher = self._house.dispatcher
         if not dispatcher.knows(packet.namespace):
-            await self._answer_error(
-                packet, "unknown_namespace", f"no namespace {packet.namespace!r:.64}"
-            )
+            text = f"no namespace {packet.namespace!r:.64}"
+            await self._house.answers.tell(self, packet, "unknown_namespace", text)
             return
         client = self.client(packet.namespace)
         client.data = packet.data
@@ -349,37 +344,7 @@ class Connection(Actor[Inbound]):
             if packet.id is not None:
                 await self._send(Outgoing(self._house.codec.ack(packet.id, result)))
         except Exception as error:
-            await self._handler_failed(packet, error)
-
-    async def _handler_failed(self, packet: Event | None, error: Exception) -> None:
-        told = isinstance(error, Told)
-        if isinstance(error, Told):
-            error = error.failure
-        if isinstance(error, EventError):
-            await self._answer_error(packet, error.code, error.message, told=told)
-            return
-        if isinstance(error, ClientGone) and error.sid == self.sid:
-            return  # it was talking to its own client, which has left
-        self._house.count("handler_errors")
-        name = "connect" if packet is None else packet.event
-        _log.error("handler of %r failed, client %s", name, self.sid, exc_info=error)
-        text = f"{type(error).__name__}: {error}" if self._house.debug else ""
-        code = "not_encodable" if isinstance(error, NotEncodable) else "internal_error"
-        text = text or "the handler failed"
-        await self._answer_error(packet, code, text, told=told)
-
-    async def _answer_error(
-        self, packet: Event | None, code: str, message: str, *, told: bool = False
-    ) -> None:
-        codec = self._house.codec
-        if packet is None or packet.id is None:
-            if told:
-                return
-            answer = codec.error(code, message)
-        else:
-            answer = codec.ack_failure(packet.id, code, message)
-        # Else there is nobody to be told.
-        await self.send(Outgoing(answer))
+            await self._house.answers.to_failure(self, packet, error)
 
     # -- sending -----------------------------------------------------------
 

@@ -21,6 +21,7 @@ import anyio
 
 from ..actors import ActorNotAlive, Gate, MailboxOptions, Registry, StartError
 from ..supervision import ActorSystem, ChildSpec, DynamicSupervisor, Restart
+from ._answers import Answers
 from ._asgi import Scope
 from ._calling import DIRECT, Caller
 from ._client import Client
@@ -60,7 +61,6 @@ class Server:
         self.options = options
         self.codec = codec
         self.dispatcher = dispatcher
-        self.debug = debug
         self.answers_unknown = answers_unknown
         self.client_class: type[Client] = Client
         # Who calls the handlers of a new client; see House.
@@ -75,6 +75,7 @@ class Server:
         self._farewell: tuple[int, str] | None = None
         # What an ended connection leaves behind: its numbers.
         self._counts: Counter[str] = Counter()
+        self.answers = Answers(codec, debug=debug, count=self.count)
         self._inbound = Flow()
         self._outbound = Flow()
         self._ids = itertools.count(1)

@@ -162,7 +162,7 @@ async def test_a_message_that_keeps_others_waiting_is_logged(
     cell.ref.tell("b")
     await anyio.sleep(2)
     assert f"{cell.path} took 1.5 s over a function while 2 waited" in caplog.text
-    assert "slow" in caplog.text
+    assert "slow" not in caplog.text
     assert len(caplog.records) == 1
 
 
