@@ -190,7 +190,7 @@ def _inspect(ask: Ask, actor: Actor[Any]) -> None:
 
 
 async def _open(
-    envelope: Envelope,
+    envelope: object,
     addressee: Addressee,
     receive: Callable[[Any], Any],
     activation: Activation,

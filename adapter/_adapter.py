@@ -250,11 +250,6 @@ class ActorAdapter:
         """Drain, as Nestipy asks of an adapter when it shuts down."""
         await self.drain()
 
-    @property
-    def host(self) -> NestipyHost:
-        """What it does where Nestipy is its host; for `TrioAsyncioBridge`."""
-        return self._nestipy
-
     def statistics(self) -> AdapterStatistics:
         """A frozen snapshot of what went through."""
         return self._server.statistics()
@@ -316,6 +311,11 @@ class ActorAdapter:
 
     def _space(self, namespace: str | None) -> str:
         return check_namespace(namespace) if self._has_envelope else ROOT
+
+
+def host_of(adapter: ActorAdapter) -> NestipyHost:
+    """What *adapter* does where Nestipy is its host."""
+    return adapter._nestipy  # pyright: ignore[reportPrivateUsage]  # its own file's
 
 
 def _check_type(name: str, value: object, kind: type) -> None:

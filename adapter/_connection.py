@@ -12,68 +12,34 @@ cancelled; the sid leaves every room; who waits for its acks is told;
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias, final
+from typing import Any, TypeAlias, final
 
 import anyio
 
 from ..actors import (
     KILL_GRACE,
-    Actor,
     ActorNotAlive,
     Decline,
     ExitReason,
     Gate,
-    MailboxOptions,
-    Registry,
     Runtime,
     Shutdown,
 )
 from ._acks import Acks, Callback
 from ._alarm import Alarm, ring_after
-from ._answers import Answers
 from ._asgi import Scope
-from ._calling import Caller
 from ._client import Client
-from ._codec import Codec
-from ._dispatcher import ROOT, Dispatcher, check_event
+from ._dispatcher import ROOT
 from ._errors import ClientGone, EventError
-from ._options import Options
 from ._packets import Ack, BadFrame, Event
-from ._rooms import Rooms, check_room, settled
+from ._rooms import Rooms, settled
 from ._transport import Transport, TransportClosed
+from ._voice import House, Voice
 from ._writer import Outgoing, Writer
 
 _log = logging.getLogger("greenroom.adapter")
-
-
-class House(Protocol):
-    """What a connection needs of the server it lives in."""
-
-    options: Options
-    answers: Answers
-    outbox_bounds: MailboxOptions
-    codec: Codec
-    dispatcher: Dispatcher
-    registry: Registry
-    answers_unknown: bool
-    client_class: type[Client]
-
-    def caller(self) -> Caller:
-        """Who calls the handlers of a new client."""
-        ...
-
-    def next_id(self) -> int:
-        """An id for an ack, used once."""
-        ...
-
-    def count(self, what: str) -> None:
-        """Count something that happened."""
-        ...
-
-    def connection_ended(self, connection: Connection) -> None:
-        """*connection* is gone; forget it."""
-        ...
 
 
 @final
@@ -95,51 +61,47 @@ Inbound: TypeAlias = Event | _Opened | _Answered
 
 
 @final
-class Connection(Actor[Inbound]):
+class Connection(Voice[Inbound]):
     """One client."""
 
     __slots__ = (
-        "_acks",
         "_admitted",
         "_caller",
-        "_clients",
-        "_house",
+        "_ended",
         "_leaving",
         "_opening",
         "_patience",
-        "_rooms",
-        "_session",
         "_strikes",
-        "close_code",
         "close_reason",
         "gone",
         "is_set_up",
         "reading",
         "scope",
-        "sid",
         "stop_grace",
         "transport",
-        "writer",
     )
 
     def __init__(
-        self, house: House, sid: str, scope: Scope, transport: Transport, gone: Gate
+        self,
+        house: House,
+        sid: str,
+        scope: Scope,
+        transport: Transport,
+        gone: Gate,
+        ended: Callable[[Connection], None],
     ) -> None:
-        self._house = house
-        self.sid = sid
+        super().__init__(house, sid)
         self.scope = scope
         self.transport = transport
         # Opened when all is done that is done for a client.
         self.gone = gone
+        self._ended = ended
         self.stop_grace = house.options.handler_grace
-        self.close_code: int | None = None
         self.close_reason = ""
         # Ends the reader when the actor has ended first.
         self.reading: anyio.CancelScope | None = None
         # Whether started() has run: until then there is nothing to send through.
         self.is_set_up = False
-        self._session: dict[str, Any] | None = None
-        self._clients: dict[str, Client] = {}
         self._strikes = 0
         # Whether on_connect runs now, and whether it let the client in.
         self._opening = False
@@ -239,7 +201,7 @@ class Connection(Actor[Inbound]):
             self.writer.abandon()
             if not self.writer.ended.opened:
                 self.transport.abort()
-        self._house.connection_ended(self)
+        self._ended(self)
         if self.reading is not None:
             self.reading.cancel()
         self.gone.open()
@@ -345,85 +307,6 @@ class Connection(Actor[Inbound]):
                 await self._send(Outgoing(self._house.codec.ack(packet.id, result)))
         except Exception as error:
             await self._house.answers.to_failure(self, packet, error)
-
-    # -- sending -----------------------------------------------------------
-
-    async def send(self, item: Outgoing) -> bool:
-        """Put *item* in the outbox, waiting for room; False if it is closed."""
-        if self.close_code is not None:
-            return False
-        try:
-            return await self._house.registry.deliver(self.writer.outbox, item)
-        except ActorNotAlive:
-            return False  # everything ends, and the rooms went first
-
-    async def _send(self, item: Outgoing) -> None:
-        if not await self.send(item):
-            raise ClientGone(self.sid)
-
-    async def emit(
-        self, event: str, data: object, namespace: str, callback: Callback | None
-    ) -> None:
-        """See `Client.emit`."""
-        check_event(event)
-        id = None if callback is None else self._house.next_id()
-        frame = self._house.codec.event(event, data, namespace, id)
-        seconds = self._house.options.ack_seconds
-        await self._send(Outgoing(frame, id=id, callback=callback, seconds=seconds))
-
-    async def call(
-        self, event: str, data: object, namespace: str, timeout: float | None
-    ) -> object:
-        """See `Client.call`."""
-        check_event(event)
-        id = self._house.next_id()
-        frame = self._house.codec.event(event, data, namespace, id)
-        seconds = self._house.options.ack_seconds if timeout is None else timeout
-        ask = self._acks.expect(id, event, seconds)
-        try:
-            await self._send(Outgoing(frame))
-        except BaseException:
-            self._acks.forget(id)
-            raise
-        return await self._acks.wait(id, ask)
-
-    # -- rooms and the rest of Link ----------------------------------------
-
-    def client(self, namespace: str) -> Client:
-        """The client as handlers of *namespace* see it."""
-        client = self._clients.get(namespace)
-        if client is None:
-            client = self._house.client_class(self, namespace)
-            self._clients[namespace] = client
-        return client
-
-    @property
-    def session(self) -> dict[str, Any]:
-        """See `Client.session`."""
-        if self._session is None:
-            self._session = {}
-        return self._session
-
-    @property
-    def connected(self) -> bool:
-        """See `Client.connected`."""
-        return self.close_code is None
-
-    def rooms(self, namespace: str) -> frozenset[str]:
-        """See `Client.rooms`."""
-        return self._rooms.names(namespace)
-
-    async def join(self, namespace: str, room: str) -> None:
-        """See `Client.join`."""
-        check_room(room)
-        if not self.connected:
-            raise ClientGone(self.sid)
-        await self._rooms.join(namespace, room)
-
-    async def leave(self, namespace: str, room: str) -> None:
-        """See `Client.leave`."""
-        check_room(room)
-        await self._rooms.leave(namespace, room)
 
     # -- ending ------------------------------------------------------------
 

@@ -36,6 +36,10 @@ _PROXY = "nestipy.websocket.proxy"
 """The module of the functions that Nestipy registers for a gateway's methods."""
 
 
+_FOUND = {"self", "module_ref", "gateway", "method_name", "event_name", "namespace"}
+"""What one of them knows of the method that it is made for."""
+
+
 @final
 class NestipyHost:
     """What the adapter does where Nestipy is its host.
@@ -81,14 +85,14 @@ class NestipyHost:
         if getattr(handler, "__module__", None) != _PROXY:
             return handler
         found = inspect.getclosurevars(cast("Callable[..., Any]", handler)).nonlocals
-        try:
-            namespace = self._space(found["namespace"])
-            method = GatewayMethod(found, namespace, debug=self._server.debug)
-        except (KeyError, AttributeError) as error:
+        missing = _FOUND - found.keys()
+        if missing:
             raise RuntimeError(
-                f"the gateways of this version of nestipy are unknown: no {error}; "
-                f"greenroom knows those of {VERSIONS}"
-            ) from error
+                "the gateways of this version of nestipy are unknown: no "
+                f"{', '.join(sorted(missing))}; greenroom knows those of {VERSIONS}"
+            )
+        namespace = self._space(found["namespace"])
+        method = GatewayMethod(found, namespace, debug=self._server.debug)
         self._settle(method.http)
         known = (method.gateway, method.name)
         if known in self._adopted:

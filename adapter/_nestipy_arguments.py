@@ -102,21 +102,29 @@ class Arguments:
         kind: str = data.key
         if data.callback is nest.server_marker:
             kind = "server"
+        elif data.callback is nest.client_marker:
+            kind = "client"
+        elif data.callback is nest.data_marker:
+            kind = "data"
         elif data.callback is nest.no_marker:
             # For which Nestipy would give None.
             kind = _kind_of(annotation, nest)
-        is_data = kind == nest.metadata.CtxDepKey.SocketData
         return _Parameter(
             parameter.name,
             annotation,
             data,
             kind,
             parameter.default is not parameter.empty,
-            _checker(annotation) if is_data else None,
+            _checker(annotation) if kind == "data" else None,
         )
 
     async def resolve(
-        self, container: Container, context: ExecutionContext, adapter: object
+        self,
+        container: Container,
+        context: ExecutionContext,
+        adapter: object,
+        client: object,
+        data: object,
     ) -> dict[str, Any]:
         """The arguments for one event.
 
@@ -128,8 +136,11 @@ class Arguments:
         arguments: dict[str, Any] = {}
         for wanted in self._parameters:
             match wanted.kind:
+                case "data":
+                    value = await self._checked(container, context, wanted, data)
+                    arguments[wanted.name] = value
                 case "client":
-                    arguments[wanted.name] = _client(context)
+                    arguments[wanted.name] = client
                 case "server":
                     arguments[wanted.name] = adapter
                 case self._nest.metadata.CtxDepKey.Service:
@@ -138,6 +149,7 @@ class Arguments:
                 case "plain":
                     await self._add_plain(arguments, container, wanted)
                 case _:
+                    # Of the request, as it is for HTTP.
                     value = await self._contextual(container, context, wanted)
                     arguments[wanted.name] = value
         return arguments
@@ -161,7 +173,6 @@ class Arguments:
     async def _contextual(
         self, container: Container, context: ExecutionContext, wanted: _Parameter
     ) -> Any:
-        is_data = wanted.kind == self._nest.metadata.CtxDepKey.SocketData
         try:
             value = wanted.marker.callback(
                 wanted.name, wanted.marker.token, wanted.annotation, self._nest.contexts
@@ -170,12 +181,24 @@ class Arguments:
                 value = await value
         except self._unfit as error:
             raise self._bad_request({"error": explain(error)}) from error
-        if is_data and isinstance(wanted.marker.token, str):
-            fields = cast("Mapping[str, Any]", value)
-            is_object = isinstance(value, Mapping)
-            value = fields.get(wanted.marker.token) if is_object else None
-        if is_data or wanted.kind in _PIPED:
+        if wanted.kind in _PIPED:
             pipes = [*context.get_pipes(), *wanted.marker.pipes]
+            value = await self._pipe(container, pipes, wanted, value)
+        return value
+
+    async def _checked(
+        self,
+        container: Container,
+        context: ExecutionContext,
+        wanted: _Parameter,
+        value: Any,
+    ) -> Any:
+        token = wanted.marker.token
+        if isinstance(token, str):
+            fields = cast("Mapping[str, Any]", value)
+            value = fields.get(token) if isinstance(value, Mapping) else None
+        pipes = [*context.get_pipes(), *wanted.marker.pipes]
+        if pipes:
             value = await self._pipe(container, pipes, wanted, value)
         if wanted.check is None:
             return value
@@ -194,8 +217,8 @@ class Arguments:
         nest = self._nest
         annotation, token = wanted.annotation, wanted.marker.token
         is_type = isinstance(annotation, type)
-        # Of an event's data it is the body; Nestipy has no word of its own.
-        kind = "body" if wanted.check is not None else _PIPED.get(wanted.kind, "body")
+        # An event's data is its body; Nestipy has no word for it.
+        kind = _PIPED.get(wanted.kind, "body")
         for pipe in pipes:
             instance: Any = pipe
             if inspect.isclass(pipe) and issubclass(pipe, nest.pipes.base):
@@ -218,7 +241,7 @@ class Arguments:
         return value
 
     def _bad_request(self, details: dict[str, Any]) -> Exception:
-        return self._nest.http_exception(400, "Bad Request", details)
+        return self._nest.refusal(400, "Bad Request", details)
 
 
 @final
@@ -293,10 +316,6 @@ def explain(error: BaseException) -> str:
     if len(found) > _MAX_FAULTS:
         words.append(f"and {len(found) - _MAX_FAULTS} more")
     return "; ".join(words)
-
-
-def _client(context: Any) -> Any:
-    return context.switch_to_websocket().get_client()
 
 
 def _kind_of(annotation: Any, nest: Nestipy) -> str:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, final
 
 import anyio
 
-from ._adapter import ActorAdapter
+from ._adapter import ActorAdapter, host_of
 from ._asgi import Message, Receive, Scope, Send
 from ._calling import call
 from ._client import Client
@@ -118,7 +118,7 @@ class TrioAsyncioBridge:
             self._loop = None
 
     async def _run(self, scope: Scope, receive: Receive, send: Send) -> None:
-        host, loop = self._adapter.host, self._loop
+        host, loop = host_of(self._adapter), self._loop
         ready = getattr(self._app, "ready", None)
         if ready is not None:
             await self._library.aio_as_trio(ready)()

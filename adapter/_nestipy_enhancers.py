@@ -54,7 +54,7 @@ class Enhancers:
         self._method = method
         # Those of the module, the class, the method, once asked for: a module
         # knows all of its own only when the app is complete.
-        self._own: dict[str, tuple[list[Any], list[Any], list[Any]]] = {}
+        self._own: dict[str, list[Any]] = {}
         self._known: set[object] = set()
         for each in self._declared(nest.guards, gateway, method):
             _check_guard(nest.guards.base, each, gateway)
@@ -68,16 +68,22 @@ class Enhancers:
             for each in self._nest.reflected(place, kind.key, [])
         ]
 
-    def _levels(self, kind: Kind) -> tuple[list[Any], list[Any], list[Any]]:
-        """Those of the module, of the class and of the method."""
+    def _all(self, kind: Kind, *, app_first: bool) -> list[Any]:
+        """Those of the app, the module, the class, the method; or the reverse."""
         own = self._own.get(kind.key)
         if own is None:
-            own = self._own[kind.key] = (
+            levels = [
                 for_all(self._nest, self._module, kind.base, kind.token),
                 self._declared(kind, self._gateway),
                 self._declared(kind, self._method),
-            )
-        return own
+            ]
+            if not app_first:
+                levels.reverse()
+            own = self._own[kind.key] = [each for level in levels for each in level]
+        of_app = kind.of_app(self._http)
+        if not of_app:
+            return own
+        return [*of_app, *own] if app_first else [*own, *of_app]
 
     async def _instances(self, enhancers: Iterable[Any]) -> list[Any]:
         container = self._nest.container()
@@ -105,23 +111,21 @@ class Enhancers:
         Raises:
             HttpException: One of them refuses: 401, as for HTTP.
         """
-        kind = self._nest.guards
-        module, of_class, of_method = self._levels(kind)
-        guards = [*kind.of_app(self._http), *module, *of_class, *of_method]
+        guards = self._all(self._nest.guards, app_first=True)
+        if not guards:
+            return
         for guard, instance in zip(guards, await self._instances(guards), strict=True):
             allowed = instance.can_activate(context)
             if inspect.isawaitable(allowed):
                 allowed = await allowed
             if not allowed:
-                raise self._nest.http_exception(
+                raise self._nest.refusal(
                     401, "Unauthorized", f"Not authorized from guard {guard}"
                 )
 
     def set_pipes(self, context: ExecutionContext) -> None:
         """Set what the data goes through: the app's first, the method's last."""
-        kind = self._nest.pipes
-        module, of_class, of_method = self._levels(kind)
-        pipes = [*kind.of_app(self._http), *module, *of_class, *of_method]
+        pipes = self._all(self._nest.pipes, app_first=True)
         if pipes:
             context.set_pipes(pipes)
 
@@ -133,9 +137,7 @@ class Enhancers:
         Raises:
             HttpException: One of them has not called the next: 400, as for HTTP.
         """
-        kind = self._nest.interceptors
-        module, of_class, of_method = self._levels(kind)
-        interceptors = [*of_method, *of_class, *module, *kind.of_app(self._http)]
+        interceptors = self._all(self._nest.interceptors, app_first=False)
         if not interceptors:
             return await handle()
         called = False
@@ -152,7 +154,7 @@ class Enhancers:
         if inspect.isawaitable(result):
             result = await result
         if not called:
-            raise self._nest.http_exception(
+            raise self._nest.refusal(
                 400, "Handler not called because of interceptor: Invalid Request"
             )
         return result
@@ -169,9 +171,7 @@ class Enhancers:
         Raises:
             Exception: What a filter raised, or returned, instead.
         """
-        kind = self._nest.filters
-        module, of_class, of_method = self._levels(kind)
-        filters = [*of_method, *of_class, *module, *kind.of_app(self._http)]
+        filters = self._all(self._nest.filters, app_first=False)
         if not filters or isinstance(error, ClientGone):
             return None
         exception = self._as_http(error)

@@ -121,6 +121,8 @@ class Nestipy:
     reflected: Reflected
     reflect: Callable[[object, str, Any], None]
     http_exception: type[Exception]
+    refusal: type[Exception]
+    """One that is raised here, for guards, pipes and data."""
     status_names: Mapping[int, str]
     """Of HTTP: 404 is "not_found"."""
     discover: type
@@ -142,6 +144,8 @@ class Nestipy:
     """The type and the marker of ``Annotated[type, marker]``."""
     server_marker: Any
     """What marks what shall be given the adapter."""
+    client_marker: Any
+    data_marker: Any
     no_marker: Any
     """What marks what is not marked."""
     provider: Any
@@ -182,6 +186,7 @@ def _load() -> Nestipy:
         reflected=metadata.Reflector.get_metadata,
         reflect=metadata.Reflector.set_metadata,
         http_exception=common.HttpException,
+        refusal=type("Refusal", (common.HttpException,), {}),
         status_names={
             code: name.lower()
             for name, code in statuses.items()
@@ -221,6 +226,8 @@ def _load() -> Nestipy:
             "nestipy.ioc.helper"
         ).ContainerHelper.get_type_from_annotation,
         server_marker=ioc.WebSocketServer.metadata.callback,
+        client_marker=ioc.WebSocketClient.metadata.callback,
+        data_marker=ioc.SocketData.metadata.callback,
         no_marker=import_module("nestipy.ioc.dependency").Default.metadata.callback,
         provider=ioc.ModuleProviderDict,
         pipe_metadata=common.PipeArgumentMetadata,

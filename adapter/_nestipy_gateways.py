@@ -96,12 +96,12 @@ class GatewayMethod:
         )
         nest.contexts.set_execution_context(context)
         try:
-            return await self._handle(event, client, context)
+            return await self._handle(event, client, data, context)
         finally:
             nest.contexts.destroy()
 
     async def _handle(
-        self, event: str, client: Client, context: ExecutionContext
+        self, event: str, client: Client, data: Any, context: ExecutionContext
     ) -> Any:
         container = self._nest.container()
         try:
@@ -109,7 +109,7 @@ class GatewayMethod:
             await self._ask_guards(client, context)
             self._enhancers.set_pipes(context)
             result = await self._enhancers.intercept(
-                context, lambda: self._call(container, context)
+                context, lambda: self._call(container, context, client, data)
             )
             name = self._success_event or event
         except Exception as error:
@@ -133,9 +133,11 @@ class GatewayMethod:
     def _was_refused(self, client: Client) -> bool:
         return isinstance(client, GatewayClient) and self.gateway in client.refused_by
 
-    async def _call(self, container: Container, context: ExecutionContext) -> Any:
+    async def _call(
+        self, container: Container, context: ExecutionContext, client: Client, data: Any
+    ) -> Any:
         arguments = await self._arguments.resolve(
-            container, context, self.http.get_io_adapter()
+            container, context, self.http.get_io_adapter(), client, data
         )
         instance = await container.get(self.gateway)
         result = getattr(instance, self.name)(**arguments)
@@ -179,16 +181,15 @@ class GatewayMethod:
         ):
             return error
         code = self._nest.status_names.get(status, "refused")
+        message: str = getattr(error, "message", None) or code
         cause = error.__cause__
-        if cause is None:
-            return EventError(code, getattr(error, "message", None) or code)
-        if isinstance(cause, Unfit) or hasattr(cause, "errors"):
-            return EventError("invalid_data", explain(cause))
-        details: Any = getattr(error, "details", None)
-        if isinstance(details, dict) and "pipe" in details:
+        if cause is not None and isinstance(error, self._nest.refusal):
+            if isinstance(cause, Unfit) or hasattr(cause, "errors"):
+                return EventError("invalid_data", explain(cause))
+            details: dict[str, str] = getattr(error, "details", {})
             text = f": {cause}" if self._debug else ""
-            return EventError(code, f"refused by {details['pipe']}{text}")
-        return EventError(code, getattr(error, "message", None) or code)
+            message = f"refused by {details['pipe']}{text}"
+        return EventError(code, message)
 
     def _text_of(self, error: Exception) -> str:
         """What Nestipy sends as the data of an ``ErrorEvent``, if it may."""
@@ -197,7 +198,8 @@ class GatewayMethod:
         told = self._in_words(error)
         if not isinstance(told, EventError):
             return "the handler failed"
-        return told.message if error.__cause__ or told is error else str(error)
+        is_own = told is error or isinstance(error, self._nest.refusal)
+        return told.message if is_own else str(error)
 
 
 @final

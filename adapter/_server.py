@@ -61,6 +61,7 @@ class Server:
         self.options = options
         self.codec = codec
         self.dispatcher = dispatcher
+        self.debug = debug
         self.answers_unknown = answers_unknown
         self.client_class: type[Client] = Client
         # Who calls the handlers of a new client; see House.
@@ -187,7 +188,9 @@ class Server:
         # 144 random bits: not to be guessed, and never the same twice.
         sid = SID_PREFIX + secrets.token_urlsafe(18)
         gone = Gate(system.runtime.parker)
-        connection = Connection(self, sid, scope, transport, gone)
+        connection = Connection(
+            self, sid, scope, transport, gone, self.connection_ended
+        )
         self.connections[sid] = connection
         self._counts["connections"] += 1
         try:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 import random
 from abc import abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, final
 
@@ -27,7 +26,6 @@ from ..actors import (
     Killed,
     Shutdown,
     StartError,
-    StartFailed,
     error_of,
     is_abnormal,
 )
@@ -280,30 +278,8 @@ class Family(Keeper[M]):
                     await self._restart(child, 0.0)
             case Finished():
                 self._finish()
-            case Escalated(path, reason):
-                self._give_up(path, reason)
-
-    def settle(self) -> None:
-        """Give up at once, if it would over what it has not come to yet.
-
-        For who is about to stop it: a stop must not hide a failure before it.
-        """
-        # Who goes down with one that is allowed to fail has not failed itself.
-        bystanders: list[Child] = []
-        for news in tuple(self.context.mailbox.system or ()):
-            if not self._open:
-                break
-            if isinstance(news, Escalated):
-                self._give_up(news.path, news.reason)
-            elif (
-                isinstance(news, Failed)
-                and news.is_current
-                and news.child not in bystanders
-            ):
-                if self._allows(news):
-                    bystanders += self._group(news.child)
-                else:
-                    self._give_up(news.cell.path, news.reason)
+            case _:
+                self._give_up(message.path, message.reason)
 
     def _allows(self, failed: Failed) -> bool:
         window = failed.child.window or self._window
@@ -323,17 +299,13 @@ class Family(Keeper[M]):
         child, backoff = failed.child, self._backoff
         if backoff is None:
             return 0.0
-        lasted = failed.at - child.started_at
+        life, lasted = failed.cell.life, failed.at - child.started_at
+        assert life is not None
         # A start that fails after a long time has not lasted.
-        ran = not isinstance(failed.reason, StartFailed)
-        if ran and lasted >= backoff.stable_seconds:
+        if life.ran and lasted >= backoff.stable_seconds:
             child.failures = 0
         child.failures += 1
         return backoff.delay(child.failures, self._rng)
-
-    def _group(self, child: Child) -> Sequence[Child]:
-        """Who is started again with *child*, in the order of their start."""
-        return [child]
 
     async def _restart(self, child: Child, delay: float) -> None:
         """Start *child* again, and whoever shares its fate, after *delay*."""

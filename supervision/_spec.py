@@ -104,20 +104,27 @@ class ChildSpec(Generic[M]):
         good = self.on_restart in ("keep", "drop")
         check(good, "on_restart", "'keep' or 'drop'", self.on_restart)
         check_count("redeliver", self.redeliver)
-        check_is("intensity", self.intensity, Intensity | None)
-        for name in ("restart_on", "escalate_on"):
-            kinds = getattr(self, name)
-            check(_are_exceptions(kinds), name, "a tuple of Exception types", kinds)
+        if self.intensity is not None:
+            check_is("intensity", self.intensity, Intensity)
+        _check_exceptions("restart_on", self.restart_on)
+        _check_exceptions("escalate_on", self.escalate_on)
 
 
-def _are_exceptions(kinds: object) -> bool:
+# What most specs say; each start of an actor on demand makes one.
+_COMMON: tuple[object, ...] = ((Exception,), ())
+
+
+def _check_exceptions(name: str, kinds: object) -> None:
+    if kinds in _COMMON:
+        return
     # What is no Exception ends the system; a group is judged by its leaves.
-    return isinstance(kinds, tuple) and all(
+    good = isinstance(kinds, tuple) and all(
         isinstance(kind, type)
         and issubclass(kind, Exception)
         and not issubclass(kind, BaseExceptionGroup)
         for kind in cast("tuple[object, ...]", kinds)
     )
+    check(good, name, "a tuple of Exception types", kinds)
 
 
 def _released() -> Actor[Any]:

@@ -12,7 +12,7 @@ from ._child import Child
 from ._errors import ChildNotFound, ChildRunning
 from ._fixed import Fixed
 from ._intensity import Backoff, Intensity
-from ._news import FamilyNews
+from ._news import Escalated, Failed, FamilyNews
 from ._spec import ChildSpec, Restart
 from ._strategy import AutoShutdown, Strategy, affected
 
@@ -157,6 +157,28 @@ class Supervisor(Fixed[FamilyNews]):
         return child
 
     # -- the actor ---------------------------------------------------------
+
+    def settle(self) -> None:
+        """Give up at once, if it would over what it has not come to yet.
+
+        For who is about to stop it: a stop must not hide a failure before it.
+        """
+        # Who goes down with one that is allowed to fail has not failed itself.
+        bystanders: list[Child] = []
+        for news in tuple(self.context.mailbox.system or ()):
+            if not self._open:
+                break
+            if isinstance(news, Escalated):
+                self._give_up(news.path, news.reason)
+            elif (
+                isinstance(news, Failed)
+                and news.is_current
+                and news.child not in bystanders
+            ):
+                if self._allows(news):
+                    bystanders += self._group(news.child)
+                else:
+                    self._give_up(news.cell.path, news.reason)
 
     def _group(self, child: Child) -> Sequence[Child]:
         return affected(self._strategy, tuple(self._by_id.values()), child)

@@ -134,6 +134,10 @@ class ActorSystem:
                 await cell.wait_started()
                 with self._body:
                     yield
+            except (KeyboardInterrupt, SystemExit) as fatal:
+                # Who catches a failure of the root must not miss it.
+                runtime.fatal(fatal)
+                raise
             finally:
                 await self._stop(cell)
 

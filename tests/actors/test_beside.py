@@ -330,9 +330,6 @@ async def test_a_result_that_finds_the_actor_stopping_is_a_dead_letter(
 
 
 async def test_a_result_is_for_the_incarnation_that_asked_for_it(stage: Stage) -> None:
-    def crash(_: object) -> None:
-        raise ValueError
-
     cell = await stage.spawn(Piper, Nanny())
     await cell.ref.ask(pipes(slow, "result"))
     cell.ref.suspend()

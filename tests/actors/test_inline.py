@@ -130,6 +130,10 @@ async def test_an_answer_that_must_be_awaited_is_a_crash(stage: Stage) -> None:
         await cell.ref.ask(takes(0))
 
 
+def _own_ref(quick: Quick) -> object:
+    return quick.context.ref
+
+
 async def test_an_actor_that_asks_is_not_taken_for_the_one_it_asks(
     stage: Stage,
 ) -> None:
@@ -138,7 +142,7 @@ async def test_an_actor_that_asks_is_not_taken_for_the_one_it_asks(
 
     async def ask(puppet: Puppet) -> object:
         first = await quick.ref.ask(1)
-        return first, puppet.context.ref, await quick.ref.ask(lambda q: q.context.ref)
+        return first, puppet.context.ref, await quick.ref.ask(_own_ref)
 
     assert await asker.ref.ask(ask) == (1, asker.ref, quick.ref)
 

@@ -131,8 +131,12 @@ async def test_while_more_waits_than_the_capacity_nothing_gets_in(stage: Stage) 
     assert cell.ref.try_tell(5)
 
 
+def _three(_: object) -> int:
+    return 3
+
+
 async def test_weights_come_back_with_the_messages(stage: Stage) -> None:
-    cell = await stage.spawn(Locked(), weigh=lambda _: 3, max_weight=20)
+    cell = await stage.spawn(Locked(), weigh=_three, max_weight=20)
     cell.ref.tell(1)
     cell.ref.tell(2)
     await wait_idle()

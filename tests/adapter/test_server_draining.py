@@ -133,7 +133,9 @@ async def test_whoever_is_left_when_the_system_has_ended_is_let_go(
     server = chat.adapter._server  # pyright: ignore[reportPrivateUsage]  # no way leads there from outside
     async with chat.running():
         gone = Gate(chat.adapter.system.runtime.parker)
-        never_ran = Connection(server, "~sid", {}, MemoryTransport(), gone)
+        never_ran = Connection(
+            server, "~sid", {}, MemoryTransport(), gone, server.connection_ended
+        )
         server.connections["~sid"] = never_ran
     assert gone.opened
 

@@ -72,7 +72,7 @@ class Hall:
 
 async def goodbye(peer: Peer) -> tuple[int, str]:
     """The code and the reason of the close frame; what comes before is dropped."""
-    first = 0
+    first, payload = 0, b""
     while first != CLOSE:
         first, payload = await peer.frame()
     return int.from_bytes(payload[:2], "big"), payload[2:].decode()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import logging
 import socket
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
@@ -115,20 +115,16 @@ async def test_a_full_socket_takes_a_part_at_most_and_the_rest_goes_first(
             assert written < 1000
         # A pong of hypercorn's own must not get in between.
         await peer.send(0x9, b"ping")
+        seen: list[bytes] = []
         async with anyio.create_task_group() as group:
             group.start_soon(wire.flush)
-            group.start_soon(_write_when_free, wire, Message("last"))
-            seen: list[bytes] = []
+            group.start_soon(wire.write, Message("last"))
             while not seen or seen[-1] != b"last":
                 first, payload = await peer.frame()
                 assert first in (TEXT, PONG)
                 if first == TEXT:
                     seen.append(payload)
         assert seen == [f"{n}{block}".encode() for n in range(written)] + [b"last"]
-
-
-async def _write_when_free(wire: Wire, message: Message) -> None:
-    await wire.write(message)
 
 
 async def test_a_part_is_finished_by_another_task_than_the_one_that_began(
@@ -265,10 +261,9 @@ async def test_it_is_known_when_hypercorn_has_been_told_to_stop(
 
 
 @pytest.fixture
-def unknown() -> Iterator[None]:
-    wire_module._known = None
-    yield
-    wire_module._known = None
+def unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody has looked yet which hypercorn it is."""
+    monkeypatch.setattr(wire_module, "_known", None)
 
 
 async def test_any_other_send_has_none(anyio_backend_name: str) -> None:

@@ -254,6 +254,31 @@ def test_a_greeting_that_a_guard_refuses_is_not_undone(serve: Serve) -> None:
     assert seen == ["hello", "bye"]
 
 
+def test_an_error_event_does_not_name_the_guard(serve: Serve) -> None:
+    @UseGuards(Members)
+    @ErrorEvent("failed")
+    @Gateway()
+    class Root:
+        @SubscribeMessage("go")
+        async def go(self) -> None: ...
+
+        @ErrorEvent("went wrong")
+        @SubscribeMessage("stay")
+        async def stay(self) -> None: ...
+
+    with (
+        serve(nestipy_app(ActorAdapter(), Root)) as http,
+        http.websocket_connect("/ws") as client,
+    ):
+        client.send_json(frame("go"))
+        client.send_json(frame("stay"))
+        assert receive(client, 2) == [
+            frame("failed", "Unauthorized"),
+            # The method's own name counts before that of the class.
+            frame("went wrong", "Unauthorized"),
+        ]
+
+
 def test_a_guard_can_turn_a_client_away(serve: Serve) -> None:
     @Injectable()
     class Bouncer(CanActivate):

@@ -93,7 +93,7 @@ class Journal:
 
     def check(self) -> None:
         """The laws, when all is over."""
-        assert self.broken == []
+        assert not self.broken, self.broken[0]
         assert self.settled == self.asked, "every wait ends in time"
         assert all(life.is_whole() for life in self.lives), "starts and ends pair up"
         for ref in self.refs:
@@ -129,7 +129,8 @@ class Worker(Actor[Any]):
     async def handle(self, message: Any) -> object:
         if isinstance(message, Down):
             return None
-        what, number = message
+        what: str = message[0]
+        number: int = message[1]
         context, journal = self.context, self.journal
         other = journal.other(number)
         later = ("nothing", number)
@@ -212,7 +213,8 @@ class Inline(Actor[Any]):
     def receive(self, message: Any) -> object:
         if isinstance(message, Down):
             return None
-        what, number = message
+        what: str = message[0]
+        number: int = message[1]
         if what == "crash":
             raise Boom
         if what == "stop":
@@ -289,11 +291,19 @@ def specs(world: World, journal: Journal) -> list[ChildSpec[Any]]:
     ]
 
 
-async def features(world: World) -> Journal:
-    """The world: two supervisors, their workers, and clients."""
+async def features(world: World, *, shaky: bool = False) -> Journal:
+    """The world: two supervisors, their workers, and clients.
+
+    Args:
+        world: Where it is.
+        shaky: Whether faults befall the supervisors, too.
+    """
     journal = Journal(world)
     chance = world.random
     world.inject("*/worker-*", FAULTS)
+    if shaky:
+        world.inject("/fixed", FAULTS)
+        world.inject("/dynamic", FAULTS)
     backoff = chance.choice((None, BACKOFF))
     fixed = Supervisor(
         specs(world, journal),
@@ -309,17 +319,18 @@ async def features(world: World) -> Journal:
         except ActorError:
             # A fault struck a child as it started.
             return journal
+        # It may be down again; then there is nobody to do anything to.
         for info in fixed.children():
             if info.ref is not None:
                 journal.refs.append(info.ref)
-        await system.spawn(dynamic, name="dynamic")
         with suppress(ActorError, SupervisorError):
+            await system.spawn(dynamic, name="dynamic")
             spec: ChildSpec[Any] = ChildSpec(
                 "worker-3", lambda: Worker(journal), Restart.TRANSIENT
             )
             journal.refs.append(await dynamic.start_child(spec))
         async with anyio.create_task_group() as clients:
-            for number in range(CLIENTS):
+            for number in range(CLIENTS if journal.refs else 0):
                 clients.start_soon(client, world, journal, system, number)
     journal.check()
     assert not system.registry.sizes(), "who has ended is in no group"

@@ -137,8 +137,8 @@ def reorder(*, sorts: bool) -> Callable[[World], Awaitable[None]]:
     """A world in which three tell one, each in its own time."""
 
     async def main(world: World) -> None:
+        ledger = Ledger()
         async with ActorSystem() as system, anyio.create_task_group() as tasks:
-            ledger = Ledger()
             ref = await system.spawn(ledger)
 
             async def tell(what: str, ticks: int) -> None:

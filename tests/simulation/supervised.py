@@ -108,10 +108,11 @@ class Worker(Actor[Any]):
     async def receive(self, message: Any) -> object:
         journal = self.journal
         if isinstance(message, Down):
-            key = self.life, message.ref
+            key: tuple[Life, ActorRef[Any]] = (self.life, message.ref)
             journal.downs[key] = journal.downs.get(key, 0) + 1
             return None
-        what, number = message
+        what: str = message[0]
+        number: int = message[1]
         journal.handled[number] = journal.handled.get(number, 0) + 1
         other = journal.refs[number % len(journal.refs)]
         if what == "crash":

@@ -172,6 +172,25 @@ async def test_an_interrupt_is_more_than_a_failure() -> None:
     assert raised.value is interrupt
 
 
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
+async def test_an_interrupt_of_the_block_is_more_than_a_failure_of_its_root(
+    kind: type[BaseException],
+) -> None:
+    interrupt = kind()
+    bombs = Bombs()
+
+    async def run() -> None:
+        async with ActorSystem(intensity=STRICT) as system:
+            ref = await system.start_child(bombs.spec("a"))
+            ref.tell(Boom())
+            await bombs.until(1)
+            raise interrupt
+
+    with pytest.raises(kind) as raised:
+        await run()
+    assert raised.value is interrupt
+
+
 # -- ctrl-C ----------------------------------------------------------------
 
 

@@ -64,6 +64,8 @@ class Counter(Actor[Any]):
             case "balance":
                 assert self.bank is not None
                 return await self.bank.ask("balance")
+            case _:
+                pass
         return self.total
 
     async def stopped(self, reason: ExitReason) -> None:

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -192,7 +192,7 @@ def test_a_world_knows_nothing_of_the_one_before() -> None:
 def test_async_generators_are_finished() -> None:
     seen: list[str] = []
 
-    async def numbers() -> Any:
+    async def numbers() -> AsyncGenerator[int]:
         try:
             yield 1
             yield 2
@@ -331,9 +331,11 @@ def test_the_limit_is_a_count(steps: Any) -> None:
 
 
 @contextmanager
-def unchanged() -> Iterator[None]:
+def unchanged() -> Generator[None]:
     """Nothing of trio's, nor of Python's random numbers, differs afterwards."""
     core: Any = import_module("trio._core._run")
+
+    context: dict[str, object] = vars(core.GLOBAL_RUN_CONTEXT)
 
     def state() -> tuple[object, ...]:
         return (
@@ -341,7 +343,7 @@ def unchanged() -> Iterator[None]:
             core._r,
             core.CancelStatus,
             core.sniffio_library.name,
-            vars(core.GLOBAL_RUN_CONTEXT).copy(),
+            dict(context),
             sys.get_asyncgen_hooks(),
             random.getstate(),
             logging.getLogger("greenroom").level,

@@ -44,6 +44,23 @@ def test_what_fails_there_and_not_here_is_not_decided_by_the_seed() -> None:
     assert caught.value.seed == 0
 
 
+def test_a_test_that_fails_itself_is_raised_in_this_one() -> None:
+    async def main(world: World) -> None:
+        if world.random.random() > 0.9:
+            pytest.fail("so says the test")
+
+    with pytest.raises(BaseException, match="so says the test"):
+        explore(main, range(100), processes=2)
+
+
+def test_who_interrupts_a_child_ends_it() -> None:
+    async def main(_: World) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        _explore(main, range(5), 1000)
+
+
 @pytest.mark.parametrize("processes", [0, -1, 1.5, True])
 def test_their_number_is_a_count(processes: Any) -> None:
     with pytest.raises(ValueError, match="processes must be an int of at least 1"):

@@ -16,7 +16,7 @@ from greenroom.testing import Schedule, World, schedules, simulate
 
 async def overtaken(world: World) -> int:
     """How many steps another task makes while this one is in a pause."""
-    steps = 0
+    steps = before = after = 0
     done = False
 
     async def run() -> None:

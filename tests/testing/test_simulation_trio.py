@@ -102,7 +102,11 @@ def test_equal_deadlines_that_nobody_decides_are_seen(
     inside = loops._insides()  # pyright: ignore[reportPrivateUsage]
     monkeypatch.setattr(inside.Heap, "add", run.Deadlines.add)
     addresses = iter(range(1000))
-    monkeypatch.setattr(run, "id", lambda _: next(addresses), raising=False)
+
+    def address(_: object) -> int:
+        return next(addresses)
+
+    monkeypatch.setattr(run, "id", address, raising=False)
 
     with pytest.raises(TrioChanged, match="the order of each deadline is not what"):
         simulate(nothing)
@@ -123,7 +127,9 @@ def test_cancellations_that_nobody_decides_are_seen(
 
 
 def test_steps_that_nobody_hears_of_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run.Instruments, "call", lambda *_: None)
+    def silent(*_: object) -> None: ...
+
+    monkeypatch.setattr(run.Instruments, "call", silent)
     with pytest.raises(TrioChanged, match="nobody is told of the steps of tasks"):
         simulate(nothing)
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import final
@@ -103,7 +103,9 @@ def _explore(main: Main[object], seeds: Sequence[int], max_steps: int) -> _Share
     series = Series(main, max_steps)
     try:
         series.run(seeds)
-    except Exception:
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException:  # pytest.fail() raises one that is no Exception
         # What it was, can be seen where it is run again.
         assert isinstance(series.seed, int)
         return _Share.of(series, series.seed)
@@ -120,7 +122,7 @@ def _sum(shares: Sequence[_Share]) -> Exploration:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def _quiet() -> Generator[None]:
     """A thousand worlds would fill a log that nobody reads."""
     log = logging.getLogger("greenroom")
     level = log.level

@@ -48,9 +48,9 @@ def run_in_child(function: Callable[[], object], file: BinaryIO) -> None:
     """Write what *function* returns to *file*."""
     try:
         pickle.dump(function(), file)
-    except BaseException:
+    except BaseException as error:
         # Nothing may get out of here, up into what the parent was doing.
-        sys.excepthook(*sys.exc_info())
+        sys.excepthook(type(error), error, error.__traceback__)
 
 
 def in_processes(functions: Sequence[Callable[[], T]]) -> list[T]:

@@ -35,7 +35,8 @@ class Schedule(tuple[int, ...]):
     def __new__(cls, numbers: Iterable[int] = ()) -> Schedule:
         self = super().__new__(cls, numbers)
         for number in self:
-            if not isinstance(number, int) or not 0 <= number <= MAX_DELAY:
+            good = isinstance(number, int)  # pyright: ignore[reportUnnecessaryIsInstance]  # said, not known
+            if not good or not 0 <= number <= MAX_DELAY:
                 raise ValueError(
                     f"a number must be from 0 to {MAX_DELAY}, got {number!r}"
                 )

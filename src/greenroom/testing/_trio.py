@@ -124,10 +124,10 @@ def _insides() -> Any:
         def __attrs_post_init__(self: Any) -> None:
             self.age = next(ages)
             self._children, self._tasks = _Statuses(), _Tasks()
-            super().__attrs_post_init__()
+            found.CancelStatus.__attrs_post_init__(self)
 
     class Heap(found.Deadlines):  # type: ignore[misc]  # trio's is not public
-        def add(self, deadline: float, cancel_scope: Any) -> None:
+        def add(self: Any, deadline: float, cancel_scope: Any) -> None:
             # Where trio itself puts the address of the scope.
             orders = found.GLOBAL_RUN_CONTEXT.runner.clock.orders
             heapq.heappush(
@@ -368,7 +368,8 @@ def raise_cancelled() -> NoReturn:
     """Raise a cancellation that no scope asked for."""
     from trio import Cancelled
 
-    raise Cancelled._create(source="explicit")
+    cancelled: Any = Cancelled
+    raise cancelled._create(source="explicit")
 
 
 @final

@@ -80,9 +80,8 @@ class World:
             holds: Must not wait, and must not change anything.
             what: What it says, in words; by default its name.
         """
-        if what is None:
-            what = getattr(holds, "__name__", repr(holds))
-        self._engine.invariants.append((what, holds))
+        said: str = what or getattr(holds, "__name__", repr(holds))
+        self._engine.invariants.append((said, holds))
 
     def watch(self, name: str, mailbox: Mailbox[Any]) -> None:
         """Hold *mailbox* to the law of conservation, as those of actors are."""

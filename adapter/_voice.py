@@ -1,0 +1,165 @@
+"""Voice: the half of a connection that its client is spoken to through.
+
+What a `Client` does goes through here: events and calls to the outbox, rooms to
+the registry.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, Protocol, TypeVar
+
+from ..actors import Actor, ActorNotAlive, MailboxOptions, Registry
+from ._acks import Acks, Callback
+from ._answers import Answers
+from ._asgi import Scope
+from ._calling import Caller
+from ._client import Client
+from ._codec import Codec
+from ._dispatcher import Dispatcher, check_event
+from ._errors import ClientGone
+from ._options import Options
+from ._rooms import Rooms, check_room
+from ._writer import Outgoing, Writer
+
+M = TypeVar("M")
+
+
+class House(Protocol):
+    """What a connection needs of the server it lives in."""
+
+    options: Options
+    answers: Answers
+    outbox_bounds: MailboxOptions
+    codec: Codec
+    dispatcher: Dispatcher
+    registry: Registry
+    answers_unknown: bool
+    client_class: type[Client]
+
+    def caller(self) -> Caller:
+        """Who calls the handlers of a new client."""
+        ...
+
+    def next_id(self) -> int:
+        """An id for an ack, used once."""
+        ...
+
+    def count(self, what: str) -> None:
+        """Count something that happened."""
+        ...
+
+
+class Voice(Actor[M]):
+    """Base of `Connection`, which sets what is only declared here."""
+
+    __slots__ = (
+        "_acks",
+        "_clients",
+        "_house",
+        "_rooms",
+        "_session",
+        "close_code",
+        "sid",
+        "writer",
+    )
+
+    scope: Scope
+    close_reason: str
+    writer: Writer
+    _acks: Acks
+    _rooms: Rooms
+
+    def __init__(self, house: House, sid: str) -> None:
+        self._house = house
+        self.sid: str = sid
+        self.close_code: int | None = None
+        self._session: dict[str, Any] | None = None
+        self._clients: dict[str, Client] = {}
+
+    @abstractmethod
+    def close(self, code: int, reason: str) -> None:
+        """Disconnect."""
+
+    @abstractmethod
+    def reject(self, code: int, reason: str) -> None:
+        """Turn away."""
+
+    # -- sending -----------------------------------------------------------
+
+    async def send(self, item: Outgoing) -> bool:
+        """Put *item* in the outbox, waiting for room; False if it is closed."""
+        if self.close_code is not None:
+            return False
+        try:
+            return await self._house.registry.deliver(self.writer.outbox, item)
+        except ActorNotAlive:
+            return False  # everything ends, and the rooms went first
+
+    async def _send(self, item: Outgoing) -> None:
+        if not await self.send(item):
+            raise ClientGone(self.sid)
+
+    async def emit(
+        self, event: str, data: object, namespace: str, callback: Callback | None
+    ) -> None:
+        """See `Client.emit`."""
+        check_event(event)
+        id = None if callback is None else self._house.next_id()
+        frame = self._house.codec.event(event, data, namespace, id)
+        seconds = self._house.options.ack_seconds
+        await self._send(Outgoing(frame, id=id, callback=callback, seconds=seconds))
+
+    async def call(
+        self, event: str, data: object, namespace: str, timeout: float | None
+    ) -> object:
+        """See `Client.call`."""
+        check_event(event)
+        id = self._house.next_id()
+        frame = self._house.codec.event(event, data, namespace, id)
+        seconds = self._house.options.ack_seconds if timeout is None else timeout
+        ask = self._acks.expect(id, event, seconds)
+        try:
+            await self._send(Outgoing(frame))
+        except BaseException:
+            self._acks.forget(id)
+            raise
+        return await self._acks.wait(id, ask)
+
+    # -- rooms and the rest of Link ----------------------------------------
+
+    def client(self, namespace: str) -> Client:
+        """The client as handlers of *namespace* see it."""
+        client = self._clients.get(namespace)
+        if client is None:
+            client = self._house.client_class(self, namespace)
+            self._clients[namespace] = client
+        return client
+
+    @property
+    def session(self) -> dict[str, Any]:
+        """See `Client.session`."""
+        if self._session is None:
+            self._session = {}
+        return self._session
+
+    @property
+    def connected(self) -> bool:
+        """See `Client.connected`."""
+        return self.close_code is None
+
+    def rooms(self, namespace: str) -> frozenset[str]:
+        """See `Client.rooms`."""
+        return self._rooms.names(namespace)
+
+    async def join(self, namespace: str, room: str) -> None:
+        """See `Client.join`."""
+        check_room(room)
+        if not self.connected:
+            raise ClientGone(self.sid)
+        await self._rooms.join(namespace, room)
+
+    async def leave(self, namespace: str, room: str) -> None:
+        """See `Client.leave`."""
+        check_room(room)
+        await self._rooms.leave(namespace, room)
