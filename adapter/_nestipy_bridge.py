@@ -52,7 +52,7 @@ class TrioAsyncioBridge:
     slows asyncio down; it runs on Python 3.13 at most.
 
     Args:
-        app: The Nestipy app, or another one.
+        app: The Nestipy app, or another one; the adapter itself, if it is all.
         adapter: The adapter that it uses.
     """
 
@@ -124,7 +124,15 @@ class TrioAsyncioBridge:
             await self._library.aio_as_trio(ready)()
         http = await host.find()
         host.bridge(lambda: AsyncioCaller(loop))
-        await host.run(http, scope, receive, send, self._cross(self._app))
+        await host.run(http, scope, receive, send, self._serve_lifespan)
+
+    async def _serve_lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if await self._cross(self._app)(scope, receive, send) is False:
+            # It is an adapter, and leaves the lifespan to whoever runs it.
+            await receive()
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            await send({"type": "lifespan.shutdown.complete"})
 
 
 def _library() -> Any:

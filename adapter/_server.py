@@ -189,7 +189,7 @@ class Server:
         sid = SID_PREFIX + secrets.token_urlsafe(18)
         gone = Gate(system.runtime.parker)
         connection = Connection(
-            self, sid, scope, transport, gone, self.connection_ended
+            self, sid, scope, transport, gone, self.forget
         )
         self.connections[sid] = connection
         self._counts["connections"] += 1
@@ -246,7 +246,7 @@ class Server:
         """Count something that happened."""
         self._counts[what] += 1
 
-    def connection_ended(self, connection: Connection) -> None:
+    def forget(self, connection: Connection) -> None:
         """*connection* is gone: keep its numbers and forget it."""
         del self.connections[connection.sid]
         if connection.is_set_up:

@@ -160,3 +160,28 @@ async def test_an_app_of_asyncio_runs(anyio_backend: object, worker: str) -> Non
         assert it.log().count("bye") == 2
         assert "a secret" in it.log()
         assert "Task was destroyed" not in it.log()
+
+
+@needs_library
+@pytest.mark.live
+@pytest.mark.parametrize("anyio_backend", ["trio"])
+async def test_an_adapter_by_itself_can_be_bridged(anyio_backend: object) -> None:
+    grace = ["--graceful-timeout", "1"]
+    with hypercorn_server("tests.nestipy.plainly:app", "trio", extra_args=grace) as it:
+        async with crowd(it) as clients:
+            ann, ben = await clients.open(), await clients.open()
+            assert await ann.ask("echo", 1) == 1
+            # Its task is cancelled, not by us: the client is told, and goes on.
+            with pytest.raises(Refused, match="the handler failed"):
+                await ann.ask("stop")
+            assert await ann.ask("echo", 2) == 2
+
+            # One that goes on although it is cancelled is cancelled again.
+            await ben.emit("swallow")
+            await ben.expect("swallowing")
+            await ben.close()
+            await trio.to_thread.run_sync(wait_for, it, "cancelled\ncancelled")
+
+            code, _ = await trio.to_thread.run_sync(it.terminate)
+            assert code == 0
+            assert (await ann.wait_closed())[0] == 1001
