@@ -216,11 +216,21 @@ class CatchAll:
         self.methods: list[GatewayMethod] = []
 
     async def see(self, event: str, client: Client, data: Any) -> None:
-        """Call them for an event that has a handler of its own."""
-        if client.namespace == self._namespace:
-            handler = self._dispatcher.find(event, self._namespace)
-            if handler != self.handle:
-                await self.handle(event, client, data)
+        """Call them for an event that has a handler of its own.
+
+        Which is called whatever comes of that, as it is in Nestipy.
+        """
+        if client.namespace != self._namespace:
+            return
+        if self._dispatcher.find(event, self._namespace) == self.handle:
+            return
+        for method in self.methods:
+            try:
+                await method(event, client, data)
+            except Exception as error:
+                failure = error.failure if isinstance(error, Told) else error
+                if not isinstance(failure, (EventError, ClientGone)):
+                    _log.error("%r failed", method, exc_info=failure)
 
     async def handle(self, event: str, client: Client, data: Any) -> Any:
         """Call them for an event; the last result that is not None."""

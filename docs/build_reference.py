@@ -37,13 +37,31 @@ NOT_MADE = {
     "ChildInfo",
     "Client",
     "Context",
+    "CrashReport",
+    "Entry",
+    "Failure",
+    "FlagCleared",
+    "FlagRaised",
     "Flow",
+    "LevelChanged",
+    "Lock",
     "MailboxStatistics",
     "MemoryClient",
     "MemoryPeer",
     "Monitor",
+    "NamedRef",
+    "PendingReply",
     "Reply",
+    "Ring",
+    "Schedule",
+    "Sent",
+    "Stream",
+    "Task",
     "Timer",
+    "Tree",
+    "TreeNode",
+    "WaitsFor",
+    "World",
 }
 # Public by name because another file calls them, and of no use to anybody else.
 # Those that take what is private are left out anyhow.
@@ -55,6 +73,11 @@ HIDDEN = {
     "MemoryClient": {"read"},
     "Monitor": {"deliver"},
     "Timer": {"expire"},
+    "DynamicSupervisor": {"all_children"},
+    "PartitionSupervisor": {"all_children"},
+    "Router": {"all_children"},
+    "Supervisor": {"all_children", "settle"},
+    "TaskSupervisor": {"all_children"},
 }
 
 AT_THE_LIMIT = {

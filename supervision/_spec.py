@@ -115,16 +115,18 @@ _COMMON: tuple[object, ...] = ((Exception,), ())
 
 
 def _check_exceptions(name: str, kinds: object) -> None:
-    if kinds in _COMMON:
-        return
+    good = kinds in _COMMON or _are_exceptions(kinds)
+    check(good, name, "a tuple of Exception types", kinds)
+
+
+def _are_exceptions(kinds: object) -> bool:
     # What is no Exception ends the system; a group is judged by its leaves.
-    good = isinstance(kinds, tuple) and all(
+    return isinstance(kinds, tuple) and all(
         isinstance(kind, type)
         and issubclass(kind, Exception)
         and not issubclass(kind, BaseExceptionGroup)
         for kind in cast("tuple[object, ...]", kinds)
     )
-    check(good, name, "a tuple of Exception types", kinds)
 
 
 def _released() -> Actor[Any]:

@@ -228,6 +228,48 @@ def test_a_handler_for_any_event_of_our_own_stays(serve: Serve) -> None:
         ]
 
 
+def test_what_hears_every_message_does_not_stand_in_the_way(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    @Gateway()
+    class Every:
+        @SubscribeMessage()
+        async def every(self, data: Data) -> None:
+            match data:
+                case 1:
+                    raise EventError("no", "not for me")
+                case 2:
+                    raise LookupError("a secret")
+
+    @ErrorEvent("failed")
+    @Gateway()
+    class Telling:
+        @SubscribeMessage()
+        async def every(self, data: Data) -> None:
+            if data == 3:
+                raise LookupError("another secret")
+
+    @Gateway()
+    class Root:
+        @SubscribeMessage("say")
+        async def say(self, data: Data) -> Any:
+            return data
+
+    app = nestipy_app(ActorAdapter(), Every, Telling, Root)
+    with serve(app) as http, http.websocket_connect("/ws") as client:
+        for data in (1, 2, 3):
+            client.send_json(frame("say", data))
+        assert receive(client, 4) == [
+            frame("say", 1),
+            frame("say", 2),
+            frame("failed", "the handler failed"),
+            frame("say", 3),
+        ]
+    assert "not for me" not in caplog.text
+    assert "Every.every> failed" in caplog.text
+    assert "another secret" in caplog.text
+
+
 def test_a_coroutine_behind_a_plain_decorator_is_awaited(serve: Serve) -> None:
     def logged(method: Callable[..., Any]) -> Callable[..., Any]:
         def call(self: object) -> Any:
