@@ -57,7 +57,7 @@ class StartFailed:
 
 @dataclass(frozen=True, slots=True)
 class GaveUp:
-    """A supervisor's children failed more often than it allows.
+    """A supervisor's children failed more often, or worse, than it deals with.
 
     Attributes:
         child: Path of the child whose failure was one too many.

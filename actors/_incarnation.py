@@ -188,7 +188,7 @@ class Incarnation(Generic[M]):
         runtime = self._home.runtime
         reason, fatal = judge(error, runtime.parker.cancelled)
         if fatal is not None:
-            runtime.fatal(fatal)
+            runtime.fatal(fatal, self._home.path)
         return reason
 
     def _told(self) -> ExitReason | None:
@@ -318,7 +318,7 @@ class Incarnation(Generic[M]):
         runtime = self._home.runtime
         cause, fatal = judge(error, runtime.parker.cancelled)
         if fatal is not None:
-            runtime.fatal(fatal)
+            runtime.fatal(fatal, self._home.path)
         lives = self.state in (State.STARTING, State.RUNNING) and not self._killed
         if lives and self._cause is None:
             self._cause = cause

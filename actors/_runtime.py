@@ -153,14 +153,20 @@ class Runtime:
             except self.parker.cancelled:
                 self.parker.absorb()
 
-    def fatal(self, error: BaseException) -> None:
+    def fatal(self, error: BaseException, path: str | None = None) -> None:
         """End the system in order, and raise *error* at its root.
 
         For what is no actor's failure: KeyboardInterrupt, SystemExit, and bugs
         of ours.  The first one counts.
+
+        Args:
+            error: What is raised.
+            path: The actor that it was raised in.
         """
         if self.fatal_error is None:
             self.fatal_error = sole_leaf(error)
+            if path is not None:
+                self.fatal_error.add_note(f"raised in {path}")
             if self.on_fatal is not None:
                 self.on_fatal()
 
@@ -243,6 +249,12 @@ async def run_actors() -> AsyncGenerator[Runtime]:
         # one, says more.
         if error is None:
             raise
+    except BaseExceptionGroup as group:
+        # A Ctrl-C that met the ground as it went, while it waited for a task that
+        # does not end.
+        if runtime is None:
+            raise
+        runtime.fatal(group)
     try:
         if error is not None:
             raise error

@@ -227,12 +227,10 @@ _ASYNCIO_ONLY = {
 
 def warn_of_asyncio(container: Container) -> None:
     """Name what this app has that needs asyncio, and runs on trio now."""
-    services = [each for each in container.get_all_services() if inspect.isclass(each)]
+    instances = container.get_all_singleton_instance()
     for path, (name, words) in _ASYNCIO_ONLY.items():
         kind = getattr(sys.modules.get(path), name, None)
-        if kind is not None and any(
-            issubclass(each, kind) and each is not kind for each in services
-        ):
+        if kind is not None and any(isinstance(each, kind) for each in instances):
             _log.warning(
                 "%s: works on asyncio alone, and this is trio; serve the app with "
                 "--worker-class asyncio, or by way of greenroom.TrioAsyncioBridge",

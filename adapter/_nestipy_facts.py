@@ -62,6 +62,10 @@ class Container(Protocol):
         """Everything there is an instance of."""
         ...
 
+    def get_all_singleton_instance(self) -> list[Any]:
+        """The instances that have been made."""
+        ...
+
     def get_dependency_metadata(self, service: object) -> list[Any]:
         """What *service* may be given."""
         ...

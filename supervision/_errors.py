@@ -86,6 +86,6 @@ class SupervisionFailed(SupervisorError):
 
     def __init__(self, path: str, cause: BaseException | None) -> None:
         what = "" if cause is None else f": {cause!r}"
-        super().__init__(f"{path} failed more often than is allowed{what}")
+        super().__init__(f"{path} failed, and who supervises it gave up{what}")
         self.path = path
         self.__cause__: BaseException | None = cause

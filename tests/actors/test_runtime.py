@@ -3,12 +3,16 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
+import os
+import signal
+import threading
 import time
 from collections.abc import Generator
 from typing import Any
 
 import anyio
 import pytest
+import trio
 from anyio.lowlevel import checkpoint
 
 from greenroom import ActorNotAlive, Killed
@@ -294,3 +298,19 @@ async def test_a_ground_cancelled_natively_takes_its_actors_and_says_so() -> Non
         await block()
 
     assert cells[0].reason == Killed()
+
+
+def test_ctrl_c_while_a_task_will_not_end_is_no_group_of_one() -> None:
+    async def stubborn() -> None:
+        with trio.CancelScope(shield=True):
+            await trio.sleep(0.2)
+
+    async def main() -> None:
+        async with run_actors() as runtime:
+            runtime.start_task(stubborn)
+            await checkpoint()
+            # By then this task waits for that one, and Trio for both.
+            threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
+
+    with pytest.raises(KeyboardInterrupt):
+        trio.run(main)

@@ -84,3 +84,13 @@ def frame(event: str, data: Any = None, namespace: str = "/") -> dict[str, Any]:
 def receive(session: Any, count: int) -> list[Any]:
     """The next frames of a socket of the TestClient."""
     return [session.receive_json() for _ in range(count)]
+
+
+def failure(id: int, code: str, message: str) -> dict[str, Any]:
+    """The ack of an event that failed."""
+    return {"ack": id, "error": {"code": code, "message": message}}
+
+
+def client_of(context: Any) -> Any:
+    """The client that an execution context is about."""
+    return context.switch_to_websocket().get_client()

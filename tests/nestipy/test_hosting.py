@@ -232,7 +232,7 @@ def test_gateways_of_an_unknown_nestipy_are_refused_by_name() -> None:
         raise AssertionError
 
     io_handler.__module__ = "nestipy.websocket.proxy"
-    with pytest.raises(RuntimeError, match="no event_name, .*; greenroom knows those"):
+    with pytest.raises(RuntimeError, match=r"no event_name, .*; greenroom knows those"):
         ActorAdapter().on("event")(io_handler)
 
 

@@ -104,7 +104,7 @@ def test_a_supervisor_killed_in_a_group_restart_leaves_nothing_to_the_next() -> 
         )
         async with ActorSystem(intensity=PATIENT, backoff=None) as system:
             ref = await system.spawn(lambda: top, name="top", restart=PERMANENT)
-            for _ in range(2):
+            for _failure in range(2):
                 await wait_idle()
                 a, b = top.child("a"), top.child("b")
                 assert a is not None

@@ -24,9 +24,9 @@ from greenroom import (
         (ChildDeclined("/a"), "/a declined to start"),
         (
             SupervisionFailed("/a", ValueError("x")),
-            "/a failed more often than is allowed: ValueError('x')",
+            "/a failed, and who supervises it gave up: ValueError('x')",
         ),
-        (SupervisionFailed("/a", None), "/a failed more often than is allowed"),
+        (SupervisionFailed("/a", None), "/a failed, and who supervises it gave up"),
     ],
 )
 def test_an_error_says_what_and_who(error: SupervisorError, text: str) -> None:

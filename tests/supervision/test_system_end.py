@@ -57,7 +57,7 @@ async def test_a_root_that_gives_up_ends_the_block() -> None:
         await run()
     assert failed.value.path == "/b"
     assert failed.value.__cause__ is error
-    assert "/b failed more often than is allowed: Boom()" in str(failed.value)
+    assert "/b failed, and who supervises it gave up: Boom()" in str(failed.value)
     assert journal.of("gone") == ["b", "a"]
 
 
@@ -71,7 +71,7 @@ async def test_a_root_that_gives_up_over_a_kill_has_no_exception_to_show() -> No
     with pytest.raises(SupervisionFailed) as failed:
         await run()
     assert failed.value.__cause__ is None
-    assert str(failed.value) == "/a failed more often than is allowed"
+    assert str(failed.value) == "/a failed, and who supervises it gave up"
 
 
 async def test_the_failure_of_the_root_names_the_actor_it_began_with() -> None:
@@ -171,6 +171,7 @@ async def test_an_interrupt_in_an_actor_ends_the_system_in_order(
     with pytest.raises(kind) as raised:
         await run()
     assert raised.value is error
+    assert error.__notes__ == ["raised in /b"]
     # Whoever did it does not come back.
     assert journal.of("start") == (["a", "c", "b"])
     assert journal.of("gone")[-2:] == ["c", "a"]

@@ -335,7 +335,7 @@ def unchanged() -> Generator[None]:
     """Nothing of trio's, nor of Python's random numbers, differs afterwards."""
     core: Any = import_module("trio._core._run")
 
-    context: dict[str, object] = vars(core.GLOBAL_RUN_CONTEXT)
+    context: dict[str, object] = core.GLOBAL_RUN_CONTEXT.__dict__
 
     def state() -> tuple[object, ...]:
         return (
