@@ -204,24 +204,35 @@ class Writer:
         Without a switch of tasks, and in the midst of whoever sends: so only
         what the transport takes at once.
         """
-        if not outbox.system and not self._abandoned:
-            transport = self._transport
-            while outbox.queue and transport.try_send(outbox.queue[0]):
-                self._direct = True
-                self._expect_ack(outbox.take())
-                if transport.unsent:
-                    break
-                outbox.done()
-            else:
-                if not outbox.queue:
-                    outbox.rest()
-                    return
-        if outbox.parked is not _NO_TASK:
+        sleeper, outbox.parked = outbox.parked, None
+        if not outbox.system and not self._abandoned and self._write_now():
+            outbox.rest()
+            outbox.parked = sleeper
+        elif sleeper is not _NO_TASK:
+            outbox.parked = sleeper
             self._runtime.parker.unpark(outbox)
-            return
-        outbox.parked = None
-        self._running = True
-        self._runtime.start_task(self._run)
+        elif self._runtime.closing:
+            self.abandon()
+        else:
+            self._running = True
+            self._runtime.start_task(self._run)
+
+    def _write_now(self) -> bool:
+        """Write all that waits; False if the transport does not take all of it.
+
+        Room that comes free lets others in, who find nobody asleep: what they
+        bring is written here as well.
+        """
+        outbox, transport = self.outbox, self._transport
+        while outbox.queue:
+            if not transport.try_send(outbox.queue[0]):
+                return False
+            self._direct = True
+            self._expect_ack(outbox.take())
+            if transport.unsent:
+                return False
+            outbox.done()
+        return True
 
     def _expect_ack(self, item: Outgoing) -> None:
         if item.callback is not None and item.id is not None:

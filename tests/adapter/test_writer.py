@@ -322,3 +322,26 @@ async def test_the_end_of_the_world_is_not_reported() -> None:
         await wait_idle()
     await until(lambda: d.writer.ended.opened)
     assert d.reports == []
+
+
+async def test_room_that_comes_free_in_the_midst_of_a_write_is_used_in_order() -> None:
+    async with desk(outbox_messages=1) as d:
+        outbox = d.outbox
+        assert outbox.promise(Outgoing("a"))
+        waiting = outbox.wait_for_room(Outgoing("b"))
+        assert waiting is not None
+        outbox.keep_promise(Outgoing("a"))
+        assert waiting.admitted
+        assert await d.read(2) == ["a", "b"]
+        numbers = outbox.statistics()
+        assert (numbers.accepted, numbers.handled, numbers.pending) == (2, 2, 0)
+
+
+async def test_what_is_to_be_written_when_all_tasks_end_is_a_dead_letter() -> None:
+    async with desk(max_frames=1) as d:
+        d.put("a")
+        d.system.runtime.closing = True
+        d.put("b")
+        d.system.runtime.closing = False
+        assert d.writer.ended.opened
+        assert d.buried() == [("b", Undelivered.STOPPED)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from functools import partial
 from typing import Any
 
 import anyio
@@ -65,7 +66,7 @@ def test_a_supervisor_killed_in_a_group_restart_starts_nobody(
     async def main(_: World) -> list[str]:
         log: list[str] = []
         top = Supervisor(
-            [ChildSpec(name, lambda name=name: Child(name, log)) for name in "ab"],
+            [ChildSpec(name, partial(Child, name, log)) for name in "ab"],
             strategy=strategy,
             intensity=PATIENT,
             backoff=None,
@@ -95,7 +96,7 @@ def test_a_supervisor_killed_in_a_group_restart_leaves_nothing_to_the_next() -> 
     async def main(_: World) -> list[str]:
         log: list[str] = []
         top = Supervisor(
-            [ChildSpec(name, lambda name=name: Child(name, log)) for name in "ab"],
+            [ChildSpec(name, partial(Child, name, log)) for name in "ab"],
             strategy=Strategy.ONE_FOR_ALL,
             intensity=PATIENT,
             # The second failure in a row waits for a second.

@@ -80,8 +80,8 @@ class World:
             holds: Must not wait, and must not change anything.
             what: What it says, in words; by default its name.
         """
-        said: str = what or getattr(holds, "__name__", repr(holds))
-        self._engine.invariants.append((said, holds))
+        name: str = getattr(holds, "__name__", repr(holds))
+        self._engine.invariants.append((name if what is None else what, holds))
 
     def watch(self, name: str, mailbox: Mailbox[Any]) -> None:
         """Hold *mailbox* to the law of conservation, as those of actors are."""
