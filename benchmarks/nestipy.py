@@ -80,8 +80,9 @@ class Settings:
 class Run:
     """All subjects in turn, round after round."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, subjects: tuple[Subject, ...]) -> None:
         self._settings = settings
+        self._subjects = subjects
         self.events = Measure(
             f"events through a gateway, {settings.players} clients", "events/s"
         )
@@ -94,11 +95,11 @@ class Run:
 
     async def rounds(self) -> None:
         """Measure everything on every subject, once a round."""
-        count = len(SUBJECTS)
+        count = len(self._subjects)
         for number in range(self._settings.rounds):
             # Each subject stands first once: a neighbour's noise hits no one always.
             first = number % count
-            for subject in SUBJECTS[first:] + SUBJECTS[:first]:
+            for subject in self._subjects[first:] + self._subjects[:first]:
                 print(f"round {number + 1}: {subject.name}", flush=True)
                 with running(subject, self._settings.cores.server) as server:
                     await self._crowd(server)
@@ -129,9 +130,16 @@ class Run:
         """Sum up all rounds."""
         measures = (self.events, self.cost, self.alone, self.idle, self.spoken)
         return [
-            (measure, [measure.row(s.name, s.base) for s in SUBJECTS])
+            (measure, [measure.row(s.name, s.base) for s in self._subjects])
             for measure in measures
         ]
+
+
+def chosen(words: list[str]) -> tuple[Subject, ...]:
+    """Pick the subjects whose names hold one of *words*, and those they need."""
+    picked = {s.name for s in SUBJECTS if any(word in s.name for word in words)}
+    bases = {s.base for s in SUBJECTS if s.name in picked}
+    return tuple(s for s in SUBJECTS if s.name in picked | bases)
 
 
 def arguments() -> argparse.Namespace:
@@ -140,16 +148,16 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--members", type=int, default=1000, help="of the crowd")
     parser.add_argument("--players", type=int, default=50, help="of the echo")
     parser.add_argument("--seconds", type=float, default=2.0, help="of each rate")
+    parser.add_argument("--only", action="append", metavar="WORD", help="in a name")
     parser.add_argument("--json", type=Path, metavar="PATH", help="write all samples")
     return parser.parse_args()
 
 
 async def main(options: argparse.Namespace, cores: Cores) -> None:
-    run = Run(
-        Settings(
-            options.rounds, options.members, options.players, options.seconds, cores
-        )
+    settings = Settings(
+        options.rounds, options.members, options.players, options.seconds, cores
     )
+    run = Run(settings, chosen(options.only or [""]))
     await run.rounds()
     tables = run.tables()
     print("\n" + "\n\n".join(text(measure, rows) for measure, rows in tables))
