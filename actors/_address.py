@@ -68,7 +68,14 @@ class Address(Generic[M_contra]):
             MailboxFull: The mailbox is full and its policy is to refuse.
             ActorNotAlive: The actor has ended or is stopping.
         """
-        if not self._mailbox.put(message):
+        mailbox = self._mailbox
+        queue = mailbox.queue
+        # What put() does when something waits already, and so nobody sleeps, written
+        # out: the call would be a quarter of what a tell costs.
+        if queue and mailbox.weights is None and len(queue) < mailbox.limit:
+            queue.append(message)
+            mailbox.accepted += 1
+        elif not mailbox.put(message):
             raise self._refusal(message)
 
     def try_tell(self, message: M_contra) -> bool:

@@ -106,7 +106,7 @@ class Line(Room[M]):
             `wait_in_line`, or leave with `give_up`.
         """
         queue = self.queue
-        if self._weights is None and len(queue) < self._limit:
+        if self.weights is None and len(queue) < self.limit:
             if queue is NO_QUEUE:
                 queue = self._unrest()
             queue.append(message)

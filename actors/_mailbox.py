@@ -112,19 +112,19 @@ class Mailbox(Line[M]):
             False if it was refused; then it was not accepted.
         """
         queue = self.queue
-        if self._weights is None:
-            if len(queue) >= self._limit:
+        if self.weights is None:
+            if len(queue) >= self.limit:
                 return self._put_at_limit(message, 0)
             if queue is NO_QUEUE:
                 queue = self._unrest()
         else:
             weight = self._weight_of(message)
-            if len(queue) >= self._limit or self.weight + weight > self._heavy:
+            if len(queue) >= self.limit or self.weight + weight > self._heavy:
                 return self._put_at_limit(message, weight)
             if queue is NO_QUEUE:
                 queue = self._unrest()
             self.weight += weight
-            self._weights.append(weight)
+            self.weights.append(weight)
         queue.append(message)
         self.accepted += 1
         if self.parked is not None:
@@ -231,8 +231,8 @@ class Mailbox(Line[M]):
 
         For a reader that does without the call of `take`.
         """
-        if self._weights is not None:
-            self.weight -= self._weights.popleft()
+        if self.weights is not None:
+            self.weight -= self.weights.popleft()
         if self._senders:
             self._admit()
         if self.level:

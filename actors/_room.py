@@ -1,6 +1,6 @@
 """Room: what waits in a mailbox, how much more may, and how full that is.
 
-What happens when there is none is not decided here.  The law: below `_limit` and
+What happens when there is none is not decided here.  The law: below `limit` and
 `_heavy` one more message changes nothing but the count, so that is all that `put`
 has to look at.
 """
@@ -32,11 +32,11 @@ class Room(Generic[M]):
     __slots__ = (
         "_barred",
         "_heavy",
-        "_limit",
+        "limit",
         "_owner",
         "_stash",
         "_weigh",
-        "_weights",
+        "weights",
         "aside",
         "level",
         "low",
@@ -61,8 +61,8 @@ class Room(Generic[M]):
         self.queue: deque[M] = NO_QUEUE
         # Beside the queue, so that each message is weighed once: by its sender,
         # whom an error of the function concerns.
-        self._weights: deque[int] | None
-        self._weights = None if options.weigh is None else NO_QUEUE
+        self.weights: deque[int] | None
+        self.weights = None if options.weigh is None else NO_QUEUE
         # Of all that waits, promises included.
         self.weight: int = 0
         # Room given away and not filled yet; see Mailbox.promise.
@@ -88,7 +88,7 @@ class Room(Generic[M]):
         self.low: float = 0
         # The length, and the weight, beyond which one more message must be
         # thought about: the next watermark, or the end.
-        self._limit = 0
+        self.limit = 0
         self._heavy: float = 0
         self._set_limits()
 
@@ -106,14 +106,14 @@ class Room(Generic[M]):
         self.turn_at = math.inf
         if not self.queue:
             self.queue = NO_QUEUE
-            if self._weights is not None:
-                self._weights = NO_QUEUE
+            if self.weights is not None:
+                self.weights = NO_QUEUE
 
     def _unrest(self) -> deque[M]:
         """Make the queues that something can wait in."""
         self.queue = deque()
-        if self._weights is not None:
-            self._weights = deque()
+        if self.weights is not None:
+            self.weights = deque()
         return self.queue
 
     def _append(self, message: M, weight: int) -> None:
@@ -121,10 +121,10 @@ class Room(Generic[M]):
         if self.queue is NO_QUEUE:
             self._unrest()
         self.queue.append(message)
-        if self._weights is not None:
-            self._weights.append(weight)
+        if self.weights is not None:
+            self.weights.append(weight)
             self.weight += weight
-        if len(self.queue) > self._limit or self.weight > self._heavy:
+        if len(self.queue) > self.limit or self.weight > self._heavy:
             self._rise()
 
     def _promise(self, weight: int) -> None:
@@ -141,8 +141,8 @@ class Room(Generic[M]):
         if self.queue is NO_QUEUE:
             self._unrest()
         self.queue.append(message)
-        if self._weights is not None:
-            self._weights.append(weight)
+        if self.weights is not None:
+            self.weights.append(weight)
 
     def _break(self, weight: int) -> None:
         """Take back a promise."""
@@ -156,9 +156,9 @@ class Room(Generic[M]):
         """Take the message at *index* out."""
         message = self.queue[index]
         del self.queue[index]
-        if self._weights is not None:
-            self.weight -= self._weights[index]
-            del self._weights[index]
+        if self.weights is not None:
+            self.weight -= self.weights[index]
+            del self.weights[index]
         return message
 
     @property
@@ -183,9 +183,9 @@ class Room(Generic[M]):
         self.aside -= len(stash)
         queue = self._unrest() if self.queue is NO_QUEUE else self.queue
         queue.extendleft(reversed(stash))
-        if self._weights is not None:
+        if self.weights is not None:
             weights = [self._weight_of(message) for message in stash]
-            self._weights.extendleft(reversed(weights))
+            self.weights.extendleft(reversed(weights))
             self.weight += sum(weights)
         self._rise()
         return len(stash)
@@ -198,9 +198,9 @@ class Room(Generic[M]):
         self.unstash()
         messages = list(self.queue)
         self.queue.clear()
-        if self._weights is not None:
-            self.weight -= sum(self._weights)
-            self._weights.clear()
+        if self.weights is not None:
+            self.weight -= sum(self.weights)
+            self.weights.clear()
         return messages
 
     # -- levels ------------------------------------------------------------
@@ -213,12 +213,12 @@ class Room(Generic[M]):
         options = self.options
         mark = WATERMARKS[self.level] if self.level < len(WATERMARKS) else 1.0
         # At the mark itself nothing happens yet, one beyond it does.
-        self._limit = int(options.capacity * mark) - self.promised
+        self.limit = int(options.capacity * mark) - self.promised
         weight = options.max_weight
         self._heavy = math.inf if weight is None else int(weight * mark)
         if self._barred:
-            self._limit = 0
-        if self._barred or self._weights is not None:
+            self.limit = 0
+        if self._barred or self.weights is not None:
             self.low = math.inf
         elif self.level:
             low = options.capacity * WATERMARKS[self.level - 1] * _BACK
