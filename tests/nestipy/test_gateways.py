@@ -235,11 +235,10 @@ def test_what_hears_every_message_does_not_stand_in_the_way(
     class Every:
         @SubscribeMessage()
         async def every(self, data: Data) -> None:
-            match data:
-                case 1:
-                    raise EventError("no", "not for me")
-                case 2:
-                    raise LookupError("a secret")
+            if data == 1:
+                raise EventError("no", "not for me")
+            if data == 2:
+                raise LookupError("a secret")
 
     @ErrorEvent("failed")
     @Gateway()

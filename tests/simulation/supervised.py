@@ -30,7 +30,7 @@ PATIENCE = 0.5
 
 WORKERS = 2
 CLIENTS = 2
-ORDERS = 4
+ORDERS = 3
 
 MESSAGES = ("nothing", "crash", "wait", "stop", "more", "watch", "watch", "ask")
 OVERFLOW = (Overflow.REJECT, Overflow.BLOCK, Overflow.DROP_NEW, Overflow.DROP_OLD)

@@ -45,7 +45,7 @@ def test_everything_happens_that_can() -> None:
         happened["monitor"] += len(journal.monitors)
         happened["down in an actor"] += sum(journal.downs.values())
 
-    explore(main, range(300))
+    explore(main, range(400))
 
     assert min(happened.values()) > 30, happened
 

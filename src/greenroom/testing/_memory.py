@@ -215,7 +215,9 @@ class _Pipe:
     def __init__(self, max_frames: int) -> None:
         self._max_frames = _check_max_frames(max_frames)
         self._frames: deque[Frame] = deque()
-        self._changed = anyio.Event()
+        # Made by who waits, and not by who notifies: under trio-asyncio the two
+        # may be tasks of different kinds.
+        self._changed: anyio.Event | None = None
         self.ended: TransportClosed | None = None
 
     def raise_if_ended(self) -> None:
@@ -226,7 +228,7 @@ class _Pipe:
         await checkpoint()
         while not self.try_put(frame):
             self.raise_if_ended()
-            await self._changed.wait()
+            await self._wait()
 
     def try_put(self, frame: Frame) -> bool:
         if self.ended is not None or len(self._frames) >= self._max_frames:
@@ -238,14 +240,14 @@ class _Pipe:
     async def put_end(self, closed: TransportClosed) -> None:
         """End it; a goodbye needs room like any frame."""
         while self.ended is None and len(self._frames) >= self._max_frames:
-            await self._changed.wait()
+            await self._wait()
         self.end(closed)
 
     async def get(self) -> Frame:
         await checkpoint()
         while not self._frames:
             self.raise_if_ended()
-            await self._changed.wait()
+            await self._wait()
         self._notify()
         return self._frames.popleft()
 
@@ -257,9 +259,15 @@ class _Pipe:
             self.ended = closed
         self._notify()
 
+    async def _wait(self) -> None:
+        if self._changed is None:
+            self._changed = anyio.Event()
+        await self._changed.wait()
+
     def _notify(self) -> None:
-        changed, self._changed = self._changed, anyio.Event()
-        changed.set()
+        changed, self._changed = self._changed, None
+        if changed is not None:
+            changed.set()
 
 
 def _check_max_frames(max_frames: object) -> int:
