@@ -131,7 +131,7 @@ class Belongings:
         self.activation: Activation = Activation(home, self, blocks=True)
         # How the incarnation ended, once it has.
         self.ended: ExitReason | None = None
-        self._tasks: set[_Task] | None = None
+        self._tasks: dict[_Task, None] | None = None
         # Opened when the last task has ended; there while that is waited for.
         self._idle: Gate | None = None
         # Dicts, for their order: what happens at the end is the same each time.
@@ -196,9 +196,9 @@ class Belongings:
         deadline: float,
     ) -> None:
         if self._tasks is None:
-            self._tasks = set()
+            self._tasks = {}
         task = _Task(self, deadline)
-        self._tasks.add(task)
+        self._tasks[task] = None
         self.runtime.start_task(task.run, function, args)
 
     async def pipe_to_self(
@@ -223,7 +223,7 @@ class Belongings:
     def task_ended(self, task: _Task) -> None:
         """*task* is gone."""
         if self._tasks is not None:
-            self._tasks.discard(task)
+            self._tasks.pop(task, None)
             if not self._tasks and self._idle is not None:
                 self._idle.open()
 

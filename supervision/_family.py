@@ -83,7 +83,8 @@ class Family(Keeper[M]):
         self._backoff = backoff
         self._auto_shutdown = auto_shutdown
         # Jitter is no secret; injectable so that a simulation can decide it.
-        self._rng = rng or random.Random()
+        # From the common one, which a simulation seeds.
+        self._rng = rng or random.Random(random.getrandbits(64))
         self._window = Window(intensity)
         # All children, in the order of their start.
         self._by_id: dict[str, Child] = {}

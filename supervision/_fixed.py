@@ -81,9 +81,13 @@ class Fixed(Family[M]):
         return await self._start(child)
 
     def _may_start(self, child: Child) -> bool:
-        """Whether nobody has started, stopped or deleted *child* meanwhile."""
+        """Whether nobody has started, stopped or deleted *child* meanwhile.
+
+        Nor told this supervisor to end: one that is woken and killed in one moment
+        still gets here.
+        """
         there = self._by_id.get(child.spec.id) is child
-        return there and not child.live and not child.dismissed
+        return self._open and there and not child.live and not child.dismissed
 
     async def _end(self, children: Sequence[Child], *, keep: bool = False) -> None:
         """End *children*, the last one first; see `end_children`."""

@@ -146,7 +146,7 @@ async def test_all_that_a_client_can_do_can_be_done(anyio_backend: object) -> No
     bridge = TrioAsyncioBridge(adapter, adapter)
     async with running_app(bridge), connect(adapter) as client:
         assert await client.call("do") == 2
-        assert client.received() == [Event("in")]
+        assert client.received() == [Event("in", None)]
         await client.emit("leave")
         assert await client.wait_closed() == 4000
 

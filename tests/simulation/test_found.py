@@ -52,13 +52,6 @@ class Child(Actor[Any]):
         self.log.append(f"stop {self.name}")
 
 
-starts_though_it_is_not_open = pytest.mark.xfail(
-    reason="a fixed family starts children though it is not open any more",
-    strict=True,
-)
-
-
-@starts_though_it_is_not_open
 @pytest.mark.parametrize("strategy", [Strategy.ONE_FOR_ALL, Strategy.REST_FOR_ONE])
 def test_a_supervisor_killed_in_a_group_restart_starts_nobody(
     strategy: Strategy,
@@ -91,7 +84,6 @@ def test_a_supervisor_killed_in_a_group_restart_starts_nobody(
     assert log == ["start a", "start b", "stop a", "stop b"]
 
 
-@starts_though_it_is_not_open
 def test_a_supervisor_killed_in_a_group_restart_leaves_nothing_to_the_next() -> None:
     async def main(_: World) -> list[str]:
         log: list[str] = []

@@ -209,7 +209,6 @@ def test_async_generators_are_finished() -> None:
     assert seen == ["closed"]
 
 
-@pytest.mark.xfail(reason="a supervisor seeds its own jitter", strict=True)
 def test_the_seed_decides_how_long_a_supervisor_waits() -> None:
     class Failing(Actor[int]):
         def receive(self, message: int) -> None:
@@ -226,7 +225,6 @@ def test_the_seed_decides_how_long_a_supervisor_waits() -> None:
     assert len({simulate(main) for _ in range(5)}) == 1
 
 
-@pytest.mark.xfail(reason="an actor keeps its tasks in a set", strict=True)
 def test_the_tasks_of_an_actor_are_cancelled_in_an_order_of_their_own() -> None:
     trace = Trace()
 
