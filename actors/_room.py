@@ -32,13 +32,12 @@ class Room(Generic[M]):
     __slots__ = (
         "_barred",
         "_heavy",
-        "limit",
         "_owner",
         "_stash",
         "_weigh",
-        "weights",
         "aside",
         "level",
+        "limit",
         "low",
         "options",
         "overtaken",
@@ -47,6 +46,7 @@ class Room(Generic[M]):
         "queue",
         "turn_at",
         "weight",
+        "weights",
     )
 
     def __init__(

@@ -188,9 +188,7 @@ class Server:
         # 144 random bits: not to be guessed, and never the same twice.
         sid = SID_PREFIX + secrets.token_urlsafe(18)
         gone = Gate(system.runtime.parker)
-        connection = Connection(
-            self, sid, scope, transport, gone, self.forget
-        )
+        connection = Connection(self, sid, scope, transport, gone, self.forget)
         self.connections[sid] = connection
         self._counts["connections"] += 1
         try:

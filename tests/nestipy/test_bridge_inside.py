@@ -97,11 +97,11 @@ async def test_emit_and_call_wait_as_asyncio_does(anyio_backend: object) -> None
         return await client.call("enough", timeout=5)
 
     bridge = TrioAsyncioBridge(adapter, adapter)
+    answers: list[Any] = []
     async with running_app(bridge), connect(adapter, max_frames=2) as client:
         client.on_call("enough", lambda _: "yes")
         client.pause()
         async with anyio.create_task_group() as tasks:
-            answers: list[Any] = []
 
             async def ask() -> None:
                 answers.append(await client.call("stream", 50))
