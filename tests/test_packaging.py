@@ -99,7 +99,7 @@ def test_only_anyio_and_orjson_come_with_greenroom() -> None:
 
 
 def test_greenroom_imports_without_any_extra() -> None:
-    extras = ["hypercorn", "nestipy", "starlette", "trio", "uvloop"]
+    extras = ["hypercorn", "nestipy", "starlette", "trio", "trio_asyncio", "uvloop"]
     # None in sys.modules makes an import fail as if nothing were installed.
     program = f"""
 import sys
