@@ -7,14 +7,13 @@ looked at, and whoever listens is told.
 from __future__ import annotations
 
 import enum
-import logging
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import final
 
-_log = logging.getLogger("greenroom.dead_letters")
+from ._listeners import Listeners
 
 
 class Undelivered(enum.Enum):
@@ -70,19 +69,13 @@ class DeadLetters:
     def __init__(self, keep: int = 100) -> None:
         self._latest: deque[DeadLetter] = deque(maxlen=keep)
         self._counts: Counter[Undelivered] = Counter()
-        self._listeners: list[Callable[[DeadLetter], None]] = []
+        self._listeners: Listeners[DeadLetter] = Listeners("dead-letter")
 
     def publish(self, letter: DeadLetter) -> None:
         """Count and keep *letter*, and tell the listeners."""
         self._counts[letter.why] += 1
         self._latest.append(letter)
-        for listener in tuple(self._listeners):
-            try:
-                listener(letter)
-            except Exception:
-                # A listener is an observer: its fault must not become the
-                # fault of the actor whose message this was.
-                _log.exception("a dead-letter listener raised")
+        self._listeners.tell(letter)
 
     def listen(self, listener: Callable[[DeadLetter], None]) -> Callable[[], None]:
         """Call *listener*, in place, with every letter from now on.
@@ -92,13 +85,7 @@ class DeadLetters:
         Returns:
             A function that ends this; calling it again does nothing.
         """
-        self._listeners.append(listener)
-
-        def forget() -> None:
-            if listener in self._listeners:
-                self._listeners.remove(listener)
-
-        return forget
+        return self._listeners.add(listener)
 
     @property
     def latest(self) -> tuple[DeadLetter, ...]:

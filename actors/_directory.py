@@ -6,17 +6,15 @@ none of them, and was taken out before anybody heard of its end.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, TypeAlias, cast, final
 
 from ._errors import ActorNotAlive, NameTaken, NotOwner
+from ._listeners import Listeners
 from ._mailbox import Mailbox
 from ._ref import ActorRef, Body, body_of
-
-_log = logging.getLogger("greenroom.actors")
 
 Key: TypeAlias = tuple[Hashable, Hashable]
 Members: TypeAlias = dict[ActorRef[Any], Mailbox[Any]]
@@ -129,7 +127,7 @@ class Directory:
         # What to undo when an actor ends, in the order in which it was done; and
         # the values that were given with it, which mostly are none.
         self._held: dict[ActorRef[Any], dict[Holding, tuple[object, ...]]] = {}
-        self._listeners: list[Callable[[RegistryEvent], None]] = []
+        self._listeners: Listeners[RegistryEvent] = Listeners("registry")
 
     # -- looking -----------------------------------------------------------
 
@@ -195,20 +193,7 @@ class Directory:
         Returns:
             A function that ends this; calling it again does nothing.
         """
-        self._listeners.append(listener)
-
-        def forget() -> None:
-            if listener in self._listeners:
-                self._listeners.remove(listener)
-
-        return forget
-
-    def _announce(self, event: RegistryEvent) -> None:
-        for listener in tuple(self._listeners):
-            try:
-                listener(event)
-            except Exception:
-                _log.exception("a registry listener raised")
+        return self._listeners.add(listener)
 
     # -- changing ----------------------------------------------------------
 
@@ -222,7 +207,7 @@ class Directory:
             raise NameTaken(key[1], holder)
         self._hold(ref, Name(key), value)
         self._names[key] = ref
-        self._announce(Registered(key[1], ref, value))
+        self._listeners.tell(Registered(key[1], ref, value))
 
     def _enter(
         self, group: Key, ref: ActorRef[Any], mailbox: Mailbox[Any], value: object
@@ -232,7 +217,7 @@ class Directory:
         known = ref in members
         members[ref] = mailbox
         if not known or value is not None:
-            self._announce(Joined(group[1], ref, value))
+            self._listeners.tell(Joined(group[1], ref, value))
 
     def _revalue(
         self, key: Key, ref: ActorRef[Any], function: Callable[[Any], object]
@@ -277,10 +262,10 @@ class Directory:
     def _undo(self, ref: ActorRef[Any], holding: Holding) -> None:
         if isinstance(holding, Name):
             del self._names[holding.key]
-            self._announce(Unregistered(holding.key[1], ref))
+            self._listeners.tell(Unregistered(holding.key[1], ref))
         else:
             members = self._groups[holding.group]
             del members[ref]
             if not members:
                 del self._groups[holding.group]
-            self._announce(Left(holding.group[1], ref))
+            self._listeners.tell(Left(holding.group[1], ref))

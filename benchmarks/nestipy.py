@@ -8,23 +8,12 @@ README.md in this folder says how the load client was kept out of it.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-from dataclasses import dataclass
-from pathlib import Path
-
-import uvloop
 
 from .harness.dialect import Envelope, SocketIO
 from .harness.load import Client, close, connect, join
-from .harness.machine import (
-    Cores,
-    allow_open_files,
-    choose_cores,
-    describe,
-    pinned,
-)
-from .harness.report import Measure, Row, Sample, text, write
+from .harness.program import Run, Settings, execute
+from .harness.report import Measure, Sample
 from .harness.server import Server, Subject, hypercorn, running
 from .measures import echo, memory
 
@@ -66,23 +55,11 @@ SUBJECTS = (
 """Trio's against Trio's: what the bridge costs is to be seen."""
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What one run does."""
-
-    rounds: int
-    members: int
-    players: int
-    seconds: float
-    cores: Cores
-
-
-class Run:
+class Gateways(Run):
     """All subjects in turn, round after round."""
 
     def __init__(self, settings: Settings, subjects: tuple[Subject, ...]) -> None:
-        self._settings = settings
-        self._subjects = subjects
+        super().__init__(settings, subjects)
         self.events = Measure(
             f"events through a gateway, {settings.players} clients", "events/s"
         )
@@ -93,18 +70,15 @@ class Run:
         )
         self.spoken = Measure("memory of a connection that has spoken once", "kB")
 
-    async def rounds(self) -> None:
-        """Measure everything on every subject, once a round."""
-        count = len(self._subjects)
-        for number in range(self._settings.rounds):
-            # Each subject stands first once: a neighbour's noise hits no one always.
-            first = number % count
-            for subject in self._subjects[first:] + self._subjects[:first]:
-                print(f"round {number + 1}: {subject.name}", flush=True)
-                with running(subject, self._settings.cores.server) as server:
-                    await self._crowd(server)
-                with running(subject, self._settings.cores.server) as server:
-                    await self._play(server)
+    async def gauge(self) -> None:
+        """Nothing: no subject comes near what the load client takes."""
+
+    async def measure(self, subject: Subject) -> None:
+        """See `Run`."""
+        with running(subject, self._settings.cores.server) as server:
+            await self._crowd(server)
+        with running(subject, self._settings.cores.server) as server:
+            await self._play(server)
 
     async def _crowd(self, server: Server) -> None:
         name, members = server.subject.name, self._settings.members
@@ -126,52 +100,10 @@ class Run:
         alone = await echo.measure(server, 1, settings.seconds)
         self.alone.add(name, Sample.of(alone))
 
-    def tables(self) -> list[tuple[Measure, list[Row]]]:
-        """Sum up all rounds."""
-        measures = (self.events, self.cost, self.alone, self.idle, self.spoken)
-        return [
-            (measure, [measure.row(s.name, s.base) for s in self._subjects])
-            for measure in measures
-        ]
-
-
-def chosen(words: list[str]) -> tuple[Subject, ...]:
-    """Pick the subjects whose names hold one of *words*, and those they need."""
-    picked = {s.name for s in SUBJECTS if any(word in s.name for word in words)}
-    bases = {s.base for s in SUBJECTS if s.name in picked}
-    return tuple(s for s in SUBJECTS if s.name in picked | bases)
-
-
-def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.nestipy")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--members", type=int, default=1000, help="of the crowd")
-    parser.add_argument("--players", type=int, default=50, help="of the echo")
-    parser.add_argument("--seconds", type=float, default=2.0, help="of each rate")
-    parser.add_argument("--only", action="append", metavar="WORD", help="in a name")
-    parser.add_argument("--json", type=Path, metavar="PATH", help="write all samples")
-    return parser.parse_args()
-
-
-async def main(options: argparse.Namespace, cores: Cores) -> None:
-    settings = Settings(
-        options.rounds, options.members, options.players, options.seconds, cores
-    )
-    run = Run(settings, chosen(options.only or [""]))
-    await run.rounds()
-    tables = run.tables()
-    print("\n" + "\n\n".join(text(measure, rows) for measure, rows in tables))
-    print("\n" + ", ".join(f"{name} {value}" for name, value in describe().items()))
-    if options.json is not None:
-        shown = {k: str(v) for k, v in vars(options).items() if k != "json"}
-        write(options.json, dict(shown), tables)
+    def measures(self) -> tuple[Measure, ...]:
+        """See `Run`."""
+        return self.events, self.cost, self.alone, self.idle, self.spoken
 
 
 if __name__ == "__main__":
-    options = arguments()
-    cores = choose_cores()
-    if cores.shared:
-        print("doubtful: server and load client share the only core")
-    allow_open_files(options.members + 200)
-    with pinned(cores.load):
-        uvloop.run(main(options, cores))
+    execute("benchmarks.nestipy", SUBJECTS, Gateways)
