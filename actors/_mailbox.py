@@ -69,6 +69,12 @@ class Mailbox(Line[M]):
             sleeps; by default the reader is woken.
     """
 
+    # Of the bases, which this changes.
+    accepted: int
+    aside: int
+    closed: bool
+    pace: Pace | None
+    refused: int
     weight: int
 
     __slots__ = (

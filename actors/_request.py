@@ -73,10 +73,10 @@ class PendingReply(Generic[R]):
     __slots__ = ("__weakref__", "ask", "parker", "target")
 
     def __init__(self, ask: Requested, target: Waiting, parker: Parker) -> None:
-        self.ask = ask
+        self.ask: Requested = ask
         # Whose answer it is.
-        self.target = target
-        self.parker = parker
+        self.target: Waiting = target
+        self.parker: Parker = parker
 
     def __repr__(self) -> str:
         state = "done" if self.done else "pending"

@@ -88,7 +88,7 @@ class Room(Generic[M]):
         self.low: float = 0
         # The length, and the weight, beyond which one more message must be
         # thought about: the next watermark, or the end.
-        self.limit = 0
+        self.limit: int = 0
         self._heavy: float = 0
         self._set_limits()
 

@@ -51,7 +51,7 @@ class Message:
     __slots__ = ("_deflated", "_plain", "frame")
 
     def __init__(self, frame: Frame) -> None:
-        self.frame = frame
+        self.frame: Frame = frame
         # Built when first needed, and then for all.
         self._plain: bytes | None = None
         self._deflated: bytes | None = None

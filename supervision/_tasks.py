@@ -83,11 +83,11 @@ class Task(Generic[R]):
     def __init__(
         self, child: Child, ref: ActorRef[Any], reply: PendingReply[R]
     ) -> None:
-        self.child = child
-        self.ref = ref
-        self.reply = reply
+        self.child: Child = child
+        self.ref: ActorRef[Any] = ref
+        self.reply: PendingReply[R] = reply
         # Whether its failure is that of its owner, if it has one.
-        self.linked = True
+        self.linked: bool = True
 
     def __repr__(self) -> str:
         return f"<Task {self.path}, {'done' if self.done else 'pending'}>"
