@@ -97,7 +97,7 @@ async def test_gateways_http_and_an_orderly_end(server: HypercornServer) -> None
 
         code, _ = await trio.to_thread.run_sync(server.terminate)
         assert code == 0
-        # Granian closes the sockets before it says that it stops, and without a
+        # Granian mostly closes the sockets before it says that it stops, without a
         # close frame; all that belongs to a client is seen to nevertheless.
-        assert (await ann.wait_closed())[0] == 1006
+        assert (await ann.wait_closed())[0] in (1001, 1006)
     assert server.log().count("bye 100") == 2
