@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Generator
+from importlib.metadata import version
 from typing import Any
 
 import anyio
@@ -23,6 +24,7 @@ from .stage import Puppet, Stage, native_task
 
 pytestmark = pytest.mark.anyio
 
+ANYIO = tuple(int(part) for part in version("anyio").split(".")[:2])
 COLOUR = contextvars.ContextVar("colour", default="none")
 
 
@@ -75,6 +77,8 @@ def test_a_virtual_loop_has_virtual_clocks(backend: str) -> None:
             return runtime.now() - now, runtime.tick() - tick
 
     name, options = virtual_backend(backend)
+    if backend == "trio" and ANYIO < (4, 14):
+        pytest.skip("anyio.run() hands Trio no options")
 
     assert anyio.run(main, backend=name, backend_options=options) == (3600, 3600)
 

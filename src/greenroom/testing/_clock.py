@@ -117,6 +117,7 @@ def virtual_backend(
             return virtual_backend(request.param)
 
     Or, without pytest, for ``anyio.run(main, backend=name, backend_options=options)``.
+    AnyIO before 4.14 hands Trio no options there, and time is real.
 
     Args:
         backend: ``"asyncio"`` or ``"trio"``.
