@@ -275,6 +275,7 @@ class Actor(Generic[M]):
         What it returns is the answer if the message was asked, else unused.  A
         plain function must not block; it is the faster form.
         """
+        # Not abstract: one that only runs tasks, say, is told nothing.
         raise NotImplementedError(f"{type(self).__name__} does not define receive")
 
     async def stopped(self, reason: ExitReason) -> None:

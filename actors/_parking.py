@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any, Protocol, cast, final
@@ -37,7 +37,7 @@ class Parker:
     """``"asyncio"`` or ``"trio"``."""
     cancelled: type[BaseException]
     """What a cancelled task is hit by."""
-    park: Callable[[Parkable], Awaitable[None]]
+    park: Callable[[Parkable], Coroutine[Any, Any, None]]
     """Sleep until woken.  A checkpoint; cancelled, *slot* is free again."""
     unpark: Callable[[Parkable], None]
     """Wake the task that sleeps on *slot*; there must be one."""

@@ -145,7 +145,8 @@ def show_on_signal(runtime: Runtime, signum: int, show: Callable[[], object]) ->
         SignalsUnavailable: It cannot be received here.
     """
     try:
-        # Raises ValueError if there is no such signal.
+        # ValueError: no such signal, or not the main thread.  NotImplementedError is
+        # what asyncio raises where it handles none, on Windows.
         receiver = anyio.open_signal_receiver(Signals(signum))
         arrivals = receiver.__enter__()
     except (NotImplementedError, OSError, RuntimeError, ValueError) as error:

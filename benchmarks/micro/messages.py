@@ -26,19 +26,21 @@ async def _consume(receive: MemoryObjectReceiveStream[object], finish: Finish) -
             finish.arrived()
 
 
-class _Consumer(Actor[object]):
+class _Sink(Actor[object]):
     def __init__(self, finish: Finish) -> None:
         self._finish = finish
 
+
+class _Consumer(_Sink):
     async def receive(self, message: object) -> None:
         if message is _LAST:
             self._finish.arrived()
 
 
-class _PlainConsumer(_Consumer):
+class _PlainConsumer(_Sink):
     """With the faster form of ``receive``, which a stream has no equal of."""
 
-    def receive(self, message: object) -> None:  # type: ignore[override]  # plain for async: the point
+    def receive(self, message: object) -> None:
         if message is _LAST:
             self._finish.arrived()
 

@@ -693,7 +693,9 @@ async def test_one_that_hears_of_an_end_may_unbind_another(stage: Stage) -> None
     first = await stage.spawn()
     await first.ref.ask(lambda puppet: puppet.context.bind_to(other.ref))
     second = await stage.spawn()
-    late.append(await second.ref.ask(lambda _: other.ref.monitor()))  # type: ignore[arg-type]  # a monitor
+    watch = await second.ref.ask(lambda _: other.ref.monitor())
+    assert isinstance(watch, Monitor)
+    late.append(watch)
     # Stopping closes the first one's mailbox, which is heard of in place.
     first.ref.tell(lambda _: anyio.sleep(1))
     first.ref.tell("lost as it stops")

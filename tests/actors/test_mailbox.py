@@ -320,7 +320,7 @@ def test_whatever_is_put_wakes_the_reader(
     hand = Hand()
     mailbox: Mailbox[Any] = Mailbox(MailboxOptions(**weights), Owner(), hand.parker)
     mailbox.promise("promised")
-    reader = Steps(hand.parker.park(mailbox))  # type: ignore[arg-type]  # a coroutine
+    reader = Steps(hand.parker.park(mailbox))
     put(mailbox)
 
     assert hand.woken == [mailbox]

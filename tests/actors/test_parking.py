@@ -9,7 +9,7 @@ from anyio import wait_all_tasks_blocked
 from anyio.lowlevel import checkpoint
 
 from greenroom.actors import Gate
-from greenroom.actors._parking import Parker, running_parker
+from greenroom.actors._parking import Parkable, Parker, running_parker
 
 from .kit import Slot
 
@@ -183,9 +183,9 @@ async def test_a_gate_wakes_all_in_the_order_in_which_they_came(
 ) -> None:
     woken: list[object] = []
 
-    def unpark(slot: object) -> None:
+    def unpark(slot: Parkable) -> None:
         woken.append(slot)
-        parker.unpark(slot)  # type: ignore[arg-type]  # a sleeper of the gate
+        parker.unpark(slot)
 
     watched = dataclasses.replace(parker, unpark=unpark)
     gate, passed = Gate(watched), list[int]()

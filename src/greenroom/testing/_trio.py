@@ -118,7 +118,7 @@ def _insides() -> Any:
     found.module = import_module("trio._core._run")
     ages = itertools.count()
 
-    class Status(found.CancelStatus):  # type: ignore[misc]  # trio's is not public
+    class Status(found.CancelStatus):  # type: ignore[misc]  # Any: trio's own is private
         __slots__ = ("age",)
 
         def __attrs_post_init__(self: Any) -> None:
@@ -126,7 +126,7 @@ def _insides() -> Any:
             self._children, self._tasks = _Statuses(), _Tasks()
             found.CancelStatus.__attrs_post_init__(self)
 
-    class Heap(found.Deadlines):  # type: ignore[misc]  # trio's is not public
+    class Heap(found.Deadlines):  # type: ignore[misc]  # Any: trio's own is private
         def add(self: Any, deadline: float, cancel_scope: Any) -> None:
             # Where trio itself puts the address of the scope.
             orders = found.GLOBAL_RUN_CONTEXT.runner.clock.orders
