@@ -51,6 +51,9 @@ class MailboxOptions:
         overflow: What a full mailbox does with a ``tell``; ``send`` waits.
         key: For `Overflow.CONFLATE`: messages with equal keys replace each
             other.  Of an ask it sees the message.
+        overflow_of: The policy for one message, where it is not *overflow*; or
+            None, where it is.  Asked only when the message does not fit.  Of an
+            ask it sees the message.
         weigh: Weight of one message, for example its bytes; with *max_weight*.
             Called once for each message.  Of an ask it sees the message.
         max_weight: Sum of weights that may wait.  A message heavier than this
@@ -60,6 +63,7 @@ class MailboxOptions:
     capacity: int = 1024
     overflow: Overflow = Overflow.REJECT
     key: Callable[[object], Hashable] | None = None
+    overflow_of: Callable[[object], Overflow | None] | None = None
     weigh: Callable[[object], int] | None = None
     max_weight: int | None = None
 
@@ -68,8 +72,14 @@ class MailboxOptions:
         _require(_is_count(capacity), "capacity must be an int of at least 1", capacity)
         _require(_is_overflow(overflow), "overflow must be an Overflow", overflow)
         _require(
-            (overflow is Overflow.CONFLATE) == (self.key is not None),
-            "key must be given with Overflow.CONFLATE, and only then",
+            overflow is not Overflow.CONFLATE or self.key is not None,
+            "key must be given with Overflow.CONFLATE",
+            self.key,
+        )
+        conflates = overflow is Overflow.CONFLATE or self.overflow_of is not None
+        _require(
+            conflates or self.key is None,
+            "key must be given with Overflow.CONFLATE or overflow_of only",
             self.key,
         )
         _require(

@@ -219,6 +219,7 @@ class Incarnation(Generic[M]):
         self.ran = True
         self.state = State.RUNNING
         _open(self._start_gate)
+        self._start_gate = None
 
     async def _start(self, limit: float) -> None:
         actor = self.actor

@@ -144,7 +144,10 @@ class Mailbox(Line[M]):
         if not self._senders and self._fits(weight):
             self._accept(message, weight)
             return True
-        overflow = self.options.overflow
+        options = self.options
+        overflow = options.overflow
+        if options.overflow_of is not None:
+            overflow = options.overflow_of(_content(message)) or overflow
         if overflow is Overflow.REJECT or overflow is Overflow.BLOCK:
             self.refused += 1
             return False
@@ -154,9 +157,11 @@ class Mailbox(Line[M]):
             if overflow is Overflow.STOP:
                 self._owner.overflowed()
             return True
+        conflate = overflow is Overflow.CONFLATE
         # Drop from the front until it fits: by weight that may take several.
         while self.queue and not self._fits(weight):
-            self._drop(self._remove(self._oldest(message)), overflow)
+            oldest = self._oldest(message) if conflate else 0
+            self._drop(self._remove(oldest), overflow)
         if self._fits(weight) and not self.closed:
             self._accept(message, weight)
         else:

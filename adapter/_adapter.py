@@ -12,12 +12,13 @@ from ._acks import Callback
 from ._asgi import AsgiTransport, Receive, Scope, Send, owns
 from ._codec import Codec
 from ._dispatcher import ROOT, Dispatcher, Handler, check_namespace
+from ._drain import Farewell
 from ._emitter import Emitter
 from ._envelope import JsonEnvelope
 from ._errors import ClientGone
 from ._hooks import PayloadHooks, PostProcess, Preprocess
 from ._nestipy import NestipyHost
-from ._options import Options
+from ._options import Options, check_int, check_seconds
 from ._server import Server
 from ._statistics import AdapterStatistics
 from ._transport import Transport
@@ -150,6 +151,8 @@ class ActorAdapter:
         namespace: str | None = None,
         callback: Callback | None = None,
         ignore_queue: bool = False,
+        *,
+        volatile: bool = False,
     ) -> None:
         """Send *event* to clients, rooms, or everyone; each gets it once.
 
@@ -168,6 +171,8 @@ class ActorAdapter:
             namespace: Of the event, and of the rooms; the root by default.
             callback: Called with the data of each ack that comes in time.
             ignore_queue: This process only, where there are several.
+            volatile: Whose outbox is full does not get it: nobody waits, and
+                nobody is disconnected, for it.
 
         Raises:
             NotRunning: The adapter is not running.
@@ -184,6 +189,7 @@ class ActorAdapter:
             skip=_names("skip_sid", skip_sid) or (),
             namespace=self._space(namespace),
             callback=callback,
+            volatile=volatile,
         )
 
     async def broadcast(self, event: str, data: Any = None) -> None:
@@ -238,13 +244,43 @@ class ActorAdapter:
         """
         return self._server.require_running()
 
-    async def drain(self, code: int = 1001, reason: str = "going away") -> None:
+    async def drain(
+        self,
+        deadline: float | None = None,
+        batch: int | None = None,
+        *,
+        spread: float | None = None,
+        code: int | None = None,
+        reason: str = "going away",
+    ) -> None:
         """Refuse new clients and see the present ones off.
 
-        Each gets what was emitted to it before, then the close code.  Returns
-        when all have gone, or after ``drain_seconds``.
+        Each gets what was emitted to it before, then the close code.  A batch
+        is waited for as long as its share of *deadline* lasts, then the next is
+        told.  Returns when all have gone, or after *deadline*.  Cancelled, it
+        goes on without being waited for; so the handler of a client may ask for it.
+
+        Args:
+            deadline: Seconds, by default ``drain_seconds``.
+            batch: Clients that are told at a time, by default ``drain_batch``.
+            spread: Ask clients to come back, each at a random moment within so
+                many seconds, by default ``drain_spread``: the reason then ends in
+                ``; retry-after=`` and seconds, such as ``2.7``.
+            code: The close code, by default 1012 with a *spread*, else 1001.
+            reason: Words for the clients, at most 100 bytes of UTF-8.
+
+        Raises:
+            TypeError, ValueError: An argument is wrong.
         """
-        await self._server.drain(code, reason)
+        options = self.options
+        farewell = Farewell(
+            options.drain_spread if spread is None else spread, code, reason
+        )
+        deadline = options.drain_seconds if deadline is None else deadline
+        batch = options.drain_batch if batch is None else batch
+        check_seconds("deadline", deadline)
+        check_int("batch", batch, 1)
+        await self._server.drain(farewell, deadline, batch)
 
     async def close(self) -> None:
         """Drain, as Nestipy asks of an adapter when it shuts down."""
@@ -282,7 +318,7 @@ class ActorAdapter:
         if kind == "websocket":
             if not owns(self._path, scope):
                 return False
-            await self.serve(AsgiTransport(scope, receive, send), scope)
+            await self._server.serve(scope, AsgiTransport(scope, receive, send))
             return True
         if kind == "lifespan":
             return await self._lifespan(scope, receive, send)

@@ -190,6 +190,21 @@ class AsgiTransport:
                     await self.receive()
                     # A server with a queue may never yield here.
                     await checkpoint()
+            if self._gone:
+                await self._settle(seconds)
             if self._gone or last:
                 return
+            self.abort()
+
+    async def _settle(self, seconds: float) -> None:
+        """Drop a peer that takes no more of what was written, but stays.
+
+        It has said that it will send no more; hypercorn's asyncio worker would
+        wait for ever until it has taken everything.
+        """
+        if self._wire is None:
+            return
+        with anyio.move_on_after(seconds) as patience:
+            await self._wire.settle()
+        if patience.cancelled_caught:
             self.abort()

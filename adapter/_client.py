@@ -33,7 +33,12 @@ class Link(Protocol):
         ...
 
     async def emit(
-        self, event: str, data: object, namespace: str, callback: Callback | None
+        self,
+        event: str,
+        data: object,
+        namespace: str,
+        callback: Callback | None,
+        volatile: bool,
     ) -> None:
         """Send an event."""
         ...
@@ -139,7 +144,12 @@ class Client:
         return self._link.close_reason
 
     async def emit(
-        self, event: str, data: Any = None, *, callback: Callback | None = None
+        self,
+        event: str,
+        data: Any = None,
+        *,
+        callback: Callback | None = None,
+        volatile: bool = False,
     ) -> None:
         """Send an event to this client.
 
@@ -151,12 +161,13 @@ class Client:
             event: Its name.
             data: Whatever the codec can encode.
             callback: Called with the client's ack, if one comes in time.
+            volatile: Do not wait for room; without it the event is dropped.
 
         Raises:
             ClientGone: It has disconnected.
             NotEncodable: *data* has no form on the wire.
         """
-        await self._link.emit(event, data, self.namespace, callback)
+        await self._link.emit(event, data, self.namespace, callback, volatile)
 
     async def call(
         self, event: str, data: Any = None, *, timeout: float | None = None

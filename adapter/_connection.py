@@ -37,7 +37,7 @@ from ._packets import Ack, BadFrame, Event
 from ._rooms import Rooms, settled
 from ._transport import Transport, TransportClosed
 from ._voice import House, Voice
-from ._writer import Outgoing, Writer
+from ._writer import STALLED, Outgoing, Writer
 
 _log = logging.getLogger("greenroom.adapter")
 
@@ -128,8 +128,7 @@ class Connection(Voice[Inbound]):
             runtime,
             house.outbox_bounds,
             house.options.send_seconds,
-            too_slow=self._too_slow,
-            lost=self.lost,
+            self,
         )
         self.writer.start()
         self._rooms = Rooms(
@@ -308,6 +307,10 @@ class Connection(Voice[Inbound]):
         except Exception as error:
             await self._house.answers.to_failure(self, packet, error)
 
+    def count(self, what: str) -> None:
+        """See `Addressee`."""
+        self._house.count(what)
+
     # -- ending ------------------------------------------------------------
 
     def close(self, code: int, reason: str) -> None:
@@ -333,13 +336,13 @@ class Connection(Voice[Inbound]):
         self.writer.abandon()
         self._stop()
 
-    def _too_slow(self, cause: str) -> None:
+    def too_slow(self, cause: str) -> None:
         """Give the client up: what waits for it is let go at once."""
         self._house.count(cause)
         if self.close_code is None:
             self.close_code, self.close_reason = 1013, f"too slow: {cause}"
             _log.warning("client %s is too slow: %s", self.sid, cause)
-        if cause == "stalled":
+        if cause == STALLED:
             self.writer.abandon()
             self.transport.abort()
         else:

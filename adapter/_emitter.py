@@ -44,17 +44,23 @@ class Emitter:
         skip: tuple[str, ...],
         namespace: str,
         callback: Callback | None,
+        volatile: bool,
     ) -> None:
         """Send *event*; to everyone if neither *to* nor *rooms* is given."""
         server = self._server
         server.require_running()
         check_event(event)
+        options = server.options
         id = None if callback is None else server.next_id()
         item = Outgoing(
             server.codec.event(event, data, namespace, id),
             id=id,
             callback=callback,
-            seconds=server.options.ack_seconds,
+            seconds=options.ack_seconds,
+            volatile=volatile,
+            overflow=options.overflow_in(namespace),
+            # The latest of this event is what is latest in the same rooms.
+            key=(namespace, event, to, rooms),
         )
         skipped = self._refs(skip)
         if to is None and rooms is None:

@@ -206,7 +206,7 @@ class NestipyHost:
                 async def drain_first() -> Message:
                     message = await receive()
                     if message["type"] == "lifespan.shutdown":
-                        await server.drain(1001, "going away")
+                        await server.drain()
                         for child in reversed(system.children()):
                             if child.id not in ours:
                                 with suppress(ChildNotFound):

@@ -28,16 +28,15 @@ from ._client import Client
 from ._codec import Codec
 from ._connection import Connection
 from ._dispatcher import Dispatcher
+from ._drain import Farewell, see_off
 from ._errors import NotRunning
 from ._options import Options
 from ._rooms import ALL, SID_PREFIX
 from ._statistics import AdapterStatistics, Flow
 from ._transport import Stopping, Transport, TransportClosed
-from ._writer import outbox_options
+from ._writer import STALLED, TOO_LARGE, TOO_MANY, outbox_options
 
 _log = logging.getLogger("greenroom.adapter")
-
-GOING_AWAY = 1001, "going away"
 
 
 @final
@@ -72,8 +71,8 @@ class Server:
         self.registry = Registry()
         self.system: ActorSystem | None = None
         self._supervisor: DynamicSupervisor | None = None
-        # The close code and the reason of a drain that has begun.
-        self._farewell: tuple[int, str] | None = None
+        # What clients are told, once a drain has begun.
+        self._farewell: Farewell | None = None
         # What an ended connection leaves behind: its numbers.
         self._counts: Counter[str] = Counter()
         self.answers = Answers(codec, debug=debug, count=self.count)
@@ -82,8 +81,6 @@ class Server:
         self._ids = itertools.count(1)
         # Whether somebody waits for the word that the server is to stop.
         self._listens = False
-        # Opened when the last connection has gone, for a drain that waits.
-        self._empty: anyio.Event | None = None
 
     # -- running -----------------------------------------------------------
 
@@ -111,7 +108,7 @@ class Server:
                     yield system
                 finally:
                     with anyio.CancelScope(shield=True):
-                        await self.drain(*GOING_AWAY)
+                        await self.drain()
                     self._supervisor = None
         finally:
             # Not before: the application's own actors, which stop first, may
@@ -127,26 +124,44 @@ class Server:
         return self._supervisor is not None and self._farewell is None
 
     def _last_words(self) -> tuple[int, str]:
-        return self._farewell or GOING_AWAY
+        farewell = self._farewell or Farewell(self.options.drain_spread)
+        return farewell.words()
 
-    async def drain(self, code: int, reason: str) -> None:
+    async def drain(
+        self,
+        farewell: Farewell | None = None,
+        deadline: float | None = None,
+        batch: int | None = None,
+    ) -> None:
         """Take no new connections, and see all clients off.
 
         Each gets what was sent to it before, then the close code.  Returns when
-        all have gone or ``drain_seconds`` have passed; the rest is then up to
-        the system's own end.
+        all have gone or *deadline* seconds have passed; the rest is then up to
+        the system's own end.  Cancelled, it goes on without being waited for.
         """
-        self._farewell = code, reason
-        if not self.connections:
+        options = self.options
+        if farewell is None:
+            farewell = self._farewell or Farewell(options.drain_spread)
+        self._farewell = farewell
+        if not self.connections or self.system is None:
             return
-        for connection in tuple(self.connections.values()):
-            connection.close(code, reason)
-        with anyio.move_on_after(self.options.drain_seconds):
-            while self.connections:
-                # One for all who drain at the same time.
-                if self._empty is None or self._empty.is_set():
-                    self._empty = anyio.Event()
-                await self._empty.wait()
+        runtime = self.system.runtime
+        if runtime.closing:
+            return  # it ends all connections, just now
+        deadline = options.drain_seconds if deadline is None else deadline
+        batch = options.drain_batch if batch is None else batch
+        done = Gate(runtime.parker)
+        # Its own task: who asks may be the handler of a client, and end with it.
+        runtime.start_task(self._see_off, farewell, deadline, batch, done)
+        await done.wait()
+
+    async def _see_off(
+        self, farewell: Farewell, deadline: float, batch: int, done: Gate
+    ) -> None:
+        try:
+            await see_off(self.connections, farewell, deadline, batch)
+        finally:
+            done.open()
         if self.connections:
             _log.warning("%d clients did not leave in time", len(self.connections))
 
@@ -159,10 +174,32 @@ class Server:
         actor has ended and its transport is gone, or has been given time for it.
         Cancelled, the client is seen off all the same.
         """
-        await self._serve(scope, transport)
+        connection = await self._admit(scope, transport)
+        # In line, for each coroutine that waits costs an idle client 300 bytes.
+        if connection is not None:
+            try:
+                assert self._supervisor is not None
+                # Cancelled, it goes on; it is seen off below, or declined if it
+                # had not begun.
+                await self._supervisor.start_child(self._spec(connection))
+                if not self.accepting:
+                    connection.close(*self._last_words())
+                with anyio.CancelScope() as connection.reading:
+                    await connection.read()
+            except (ActorNotAlive, StartError):
+                pass  # everything ends, just now
+            finally:
+                if connection.is_set_up:
+                    # Without effect if the client, or a handler, was first.
+                    connection.close(*self._last_words())
+                    await _outlast(connection.gone.wait)
+                else:
+                    connection.let_go()
+                    await self._send_away(transport)
         await transport.linger(self.options.close_seconds)
 
-    async def _serve(self, scope: Scope, transport: Transport) -> None:
+    async def _admit(self, scope: Scope, transport: Transport) -> Connection | None:
+        """The connection of a client that is taken."""
         if not self.accepting:
             self._counts["refused"] += 1
             if self._supervisor is None:
@@ -171,17 +208,17 @@ class Server:
                     "the lifespan scope, or enter adapter.running()"
                 )
             await transport.refuse(503)
-            return
+            return None
         try:
             await transport.accept()
         except TransportClosed:
-            return
-        supervisor, system = self._supervisor, self.system
-        if supervisor is None or system is None or self._farewell is not None:
+            return None
+        system = self.system
+        if system is None or not self.accepting:
             # It began to drain while the client waited.
             self._counts["refused"] += 1
             await self._send_away(transport)
-            return
+            return None
         if not self._listens and transport.stopping is not None:
             self._listens = True
             system.runtime.start_task(self._drain_at, transport.stopping)
@@ -191,39 +228,22 @@ class Server:
         connection = Connection(self, sid, scope, transport, gone, self.forget)
         self.connections[sid] = connection
         self._counts["connections"] += 1
-        try:
-            # Cancelled, it goes on; it is seen off below, or declined if it had
-            # not begun.
-            await supervisor.start_child(self._spec(sid, connection))
-            if not self.accepting:
-                connection.close(*self._last_words())
-            with anyio.CancelScope() as connection.reading:
-                await connection.read()
-        except (ActorNotAlive, StartError):
-            pass  # everything ends, just now
-        finally:
-            if connection.is_set_up:
-                # Without effect if the client, or a handler, was first.
-                connection.close(*GOING_AWAY)
-                await _outlast(connection.gone.wait)
-            else:
-                connection.let_go()
-                await self._send_away(transport)
+        return connection
 
     async def _drain_at(self, stopping: Stopping) -> None:
         """Drain when the server is told to stop, not when it has lost patience."""
         await stopping.wait()
-        await self.drain(*GOING_AWAY)
+        await self.drain()
 
     async def _send_away(self, transport: Transport) -> None:
         """Tell a client that was accepted that it comes too late."""
         with anyio.move_on_after(self.options.close_seconds, shield=True):
             await transport.close(*self._last_words())
 
-    def _spec(self, sid: str, connection: Connection) -> ChildSpec[Any]:
+    def _spec(self, connection: Connection) -> ChildSpec[Any]:
         options = self.options
         return ChildSpec(
-            sid,
+            connection.sid,
             lambda: connection,
             Restart.TEMPORARY,
             # As long as all its parts may take together.
@@ -252,8 +272,6 @@ class Server:
             self._inbound = self._inbound.plus(inbox, ended=True)
             outbox = connection.writer.outbox.statistics()
             self._outbound = self._outbound.plus(outbox, ended=True)
-        if not self.connections and self._empty is not None:
-            self._empty.set()
 
     def require_running(self) -> ActorSystem:
         """The system.
@@ -280,8 +298,10 @@ class Server:
             rejected=counts["rejected"],
             strikes=counts["strikes"],
             handler_errors=counts["handler_errors"],
-            overflows=counts["overflow"],
-            stalls=counts["stalled"],
+            overflows=counts[TOO_MANY] + counts[TOO_LARGE],
+            overflows_by_bytes=counts[TOO_LARGE],
+            stalls=counts[STALLED],
+            dropped=counts["dropped"],
             unknown_recipients=counts["unknown_recipients"],
             rooms=sum(group != ALL for group in self.registry.sizes()),
             inbound=inbound,

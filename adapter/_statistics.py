@@ -51,7 +51,10 @@ class AdapterStatistics:
         strikes: Unreadable messages.
         handler_errors: Handlers that raised something unforeseen.
         overflows: Clients disconnected because their outbox was full.
+        overflows_by_bytes: Those of them whose outbox was full of bytes.
         stalls: Clients disconnected because a write took too long.
+        dropped: Messages that clients missed because their outbox was full, and
+            its policy, or the message, was to be dropped then.
         unknown_recipients: Messages to a sid that is not connected.
         rooms: How many rooms have members.
         inbound: From clients to handlers.
@@ -66,7 +69,9 @@ class AdapterStatistics:
     strikes: int
     handler_errors: int
     overflows: int
+    overflows_by_bytes: int
     stalls: int
+    dropped: int
     unknown_recipients: int
     rooms: int
     inbound: Flow

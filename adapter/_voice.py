@@ -91,8 +91,12 @@ class Voice(Actor[M]):
         """Put *item* in the outbox, waiting for room; False if it is closed."""
         if self.close_code is not None:
             return False
+        outbox = self.writer.outbox
+        if item.volatile and not outbox.has_room(item):
+            # It is dropped there, as a dead letter.
+            return outbox.put(item)
         try:
-            return await self._house.registry.deliver(self.writer.outbox, item)
+            return await self._house.registry.deliver(outbox, item)
         except ActorNotAlive:
             return False  # everything ends, and the rooms went first
 
@@ -101,14 +105,23 @@ class Voice(Actor[M]):
             raise ClientGone(self.sid)
 
     async def emit(
-        self, event: str, data: object, namespace: str, callback: Callback | None
+        self,
+        event: str,
+        data: object,
+        namespace: str,
+        callback: Callback | None,
+        volatile: bool,
     ) -> None:
         """See `Client.emit`."""
         check_event(event)
         id = None if callback is None else self._house.next_id()
         frame = self._house.codec.event(event, data, namespace, id)
         seconds = self._house.options.ack_seconds
-        await self._send(Outgoing(frame, id=id, callback=callback, seconds=seconds))
+        await self._send(
+            Outgoing(
+                frame, id=id, callback=callback, seconds=seconds, volatile=volatile
+            )
+        )
 
     async def call(
         self, event: str, data: object, namespace: str, timeout: float | None

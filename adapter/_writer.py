@@ -14,10 +14,10 @@ Every frame that was accepted ends as written or as a dead letter.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Hashable
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import final
+from typing import Protocol, final
 
 import anyio
 from anyio.lowlevel import checkpoint
@@ -44,6 +44,11 @@ _log = logging.getLogger("greenroom.adapter")
 # Stands in the outbox for a writer that sleeps: there is no task to be woken.
 _NO_TASK = object()
 
+# Why a client is given up, in the words of the close frame.
+STALLED = "write deadline"
+TOO_MANY = "pending messages"
+TOO_LARGE = "pending bytes"
+
 # Frames between checkpoints: writing may never yield by itself.
 _FRAMES_PER_TURN = 32
 
@@ -55,9 +60,13 @@ class Outgoing(Message):
     Attributes:
         weight: Bytes, about, and never fewer than it has on the wire.
         id: What its ack will refer to, where a callback waits for that.
+        volatile: Dropped by a full outbox, which nobody waits for.
+        overflow: What a full outbox does with it otherwise, where that is not
+            what the options say.
+        key: What it is the latest state of, for `Overflow.CONFLATE`.
     """
 
-    __slots__ = ("callback", "id", "seconds", "weight")
+    __slots__ = ("callback", "id", "key", "overflow", "seconds", "volatile", "weight")
 
     def __init__(
         self,
@@ -66,6 +75,9 @@ class Outgoing(Message):
         id: int | None = None,
         callback: Callback | None = None,
         seconds: float = 0.0,
+        volatile: bool = False,
+        overflow: Overflow | None = None,
+        key: Hashable = None,
     ) -> None:
         super().__init__(frame)
         # Exact would mean to encode the text once more; UTF-8 takes up to four
@@ -75,6 +87,9 @@ class Outgoing(Message):
         self.id = id
         self.callback = callback
         self.seconds = seconds
+        self.volatile = volatile
+        self.overflow = Overflow.DROP_NEW if volatile else overflow
+        self.key = key
 
 
 @final
@@ -91,9 +106,27 @@ def outbox_options(options: Options) -> MailboxOptions:
     return MailboxOptions(
         capacity=options.outbox_messages,
         overflow=options.overflow,
+        overflow_of=attrgetter("overflow"),
+        key=attrgetter("key"),
         weigh=attrgetter("weight"),
         max_weight=options.outbox_bytes,
     )
+
+
+class Addressee(Protocol):
+    """Whose outbox it is."""
+
+    def too_slow(self, cause: str) -> None:
+        """It is given up, for one of the causes above; called in place."""
+        ...
+
+    def lost(self, code: int, reason: str) -> None:
+        """The transport has turned out to be closed; called at most once."""
+        ...
+
+    def count(self, what: str) -> None:
+        """Something happened that is counted."""
+        ...
 
 
 @final
@@ -102,24 +135,21 @@ class Writer:
 
     Args:
         path: Path of the connection, for dead letters.
-        too_slow: Called once, in place, when the client is given up: with
-            "overflow" (its outbox was full) or "stalled" (a write took too long).
-        lost: Called at most once, when the transport turns out to be closed.
+        addressee: Who is told what becomes of it.
     """
 
     __slots__ = (
         "_abandoned",
         "_acks",
+        "_addressee",
         "_direct",
         "_finishing",
-        "_lost",
         "_path",
         "_running",
         "_runtime",
         "_scope",
         "_send_seconds",
         "_sending_since",
-        "_too_slow",
         "_transport",
         "_watch",
         "ended",
@@ -134,17 +164,14 @@ class Writer:
         runtime: Runtime,
         bounds: MailboxOptions,
         send_seconds: float,
-        *,
-        too_slow: Callable[[str], None],
-        lost: Callable[[int, str], None],
+        addressee: Addressee,
     ) -> None:
         self._path = path
         self._transport = transport
         self._acks = acks
         self._runtime = runtime
         self._send_seconds = send_seconds
-        self._too_slow = too_slow
-        self._lost = lost
+        self._addressee = addressee
         self.outbox: Mailbox[Outgoing] = Mailbox(
             bounds, self, runtime.parker, enveloped=False, wake=self._wake
         )
@@ -245,15 +272,15 @@ class Writer:
                 if not self._abandoned:
                     ended = await self._write_all()
         except TransportClosed as closed:
-            self._lost(closed.code, closed.reason)
+            self._addressee.lost(closed.code, closed.reason)
         except anyio.get_cancelled_exc_class():
             # Not by our scope: a native Task.cancel(), or the end of the world.
             if self._runtime.closing:
                 raise
-            self._lost(1006, "")
+            self._addressee.lost(1006, "")
         except Exception:
             _log.exception("writing to %s failed", self._path)
-            self._lost(1006, "")
+            self._addressee.lost(1006, "")
         finally:
             self._scope = None
             self._running = False
@@ -331,7 +358,7 @@ class Writer:
             return
         left = self._sending_since + self._send_seconds - self._runtime.now()
         if left <= 0:
-            self._too_slow("stalled")
+            self._addressee.too_slow(STALLED)
         else:
             self._set_watch(left)
 
@@ -347,11 +374,15 @@ class Writer:
 
     def dropped(self, message: object, overflow: Overflow) -> None:
         """*message* was dropped by policy."""
+        if overflow is not Overflow.STOP:
+            self._addressee.count("dropped")
         self._bury(message, Undelivered.OVERFLOW)
 
     def overflowed(self) -> None:
         """The outbox is full and its policy is to disconnect."""
-        self._too_slow("overflow")
+        outbox = self.outbox
+        many = len(outbox.queue) + outbox.promised >= outbox.options.capacity
+        self._addressee.too_slow(TOO_MANY if many else TOO_LARGE)
 
     def level_changed(self, level: int) -> None:
         """A watermark was passed."""

@@ -14,7 +14,7 @@ import inspect
 import math
 import re
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from importlib import import_module
 from itertools import pairwise
@@ -85,11 +85,14 @@ AT_THE_LIMIT = {
     "outbox_messages": "`overflow` decides; who emits to its sid waits",
     "outbox_bytes": "`overflow` decides; who emits to its sid waits",
     "overflow": "`STOP` closes with 1013; the others drop a message",
+    "namespace_overflow": "as with `overflow`",
     "send_seconds": "the client counts as stalled: nothing more is written to it",
     "handler_grace": "the handler is cancelled",
     "disconnect_seconds": "the handlers are cancelled",
     "close_seconds": "the connection is dropped without a word",
     "drain_seconds": "the drain returns, and whoever is left is stopped",
+    "drain_batch": "the next batch is told when this one has gone, or had its time",
+    "drain_spread": "the close code is 1012, and its reason ends in `; retry-after=2.7`",
     "ack_seconds": "`call` raises `AckTimeout`; a callback is not called",
     "max_message_bytes": "error `too_large`, and a strike",
     "max_depth": "error `too_deep`, and a strike",
@@ -114,10 +117,11 @@ def build(page: str) -> str:
 def options(_: list[str]) -> Iterator[str]:
     """The table of the options of an adapter."""
     meaning = attributes_of(greenroom.Options)
+    defaults = greenroom.Options()
     rows = [
         (
             f"`{field.name}`",
-            f"{literal(field.default)}{unit_of(field.name)}",
+            f"{literal(getattr(defaults, field.name))}{unit_of(field.name)}",
             meaning[field.name],
             AT_THE_LIMIT[field.name],
         )
@@ -305,6 +309,8 @@ def literal(value: object) -> str:
         return f"{type(value).__name__}.{value.name}"
     if is_dataclass(value):
         return f"{type(value).__name__}()"
+    if isinstance(value, Mapping):
+        return "{}"  # no other is a default
     if isinstance(value, float):
         return "math.inf" if value == math.inf else f"{value:g}"
     if isinstance(value, int) and not isinstance(value, bool):
@@ -314,7 +320,7 @@ def literal(value: object) -> str:
 
 def unit_of(option: str) -> str:
     """The unit of an option, which its name says."""
-    if option.endswith("_seconds") or option == "handler_grace":
+    if option.endswith("_seconds") or option in ("handler_grace", "drain_spread"):
         return " s"
     return " bytes" if option.endswith("_bytes") else ""
 

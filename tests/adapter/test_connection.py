@@ -240,4 +240,4 @@ async def test_who_reads_no_errors_is_too_slow() -> None:
         while not chat.gone:
             await peer.send("{")
             await wait_idle()
-        assert chat.gone[0][1:] == (1013, "too slow: overflow")
+        assert chat.gone[0][1:] == (1013, "too slow: pending messages")

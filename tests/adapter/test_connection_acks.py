@@ -234,7 +234,7 @@ async def test_a_handler_stuck_on_its_own_full_outbox_ends_with_the_stall(
             await client.emit("flood")
             await anyio.sleep(6.0)
         assert chat.handled == [("gave up", began + 5.0)]
-        assert chat.gone == [(sid, 1013, "too slow: stalled")]
+        assert chat.gone == [(sid, 1013, "too slow: write deadline")]
         assert chat.adapter.statistics().stalls == 1
     assert "too slow" in caplog.text
 

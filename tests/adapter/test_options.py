@@ -17,6 +17,7 @@ COUNTS = [
     "max_strikes",
     "max_rooms",
     "max_acks",
+    "drain_batch",
 ]
 SECONDS = [
     "send_seconds",
@@ -26,6 +27,9 @@ SECONDS = [
     "drain_seconds",
     "ack_seconds",
 ]
+# No seconds at all is what it is by default.
+SPREADS = ["drain_spread"]
+POLICIES = [Overflow.STOP, Overflow.DROP_OLD, Overflow.DROP_NEW, Overflow.CONFLATE]
 
 
 def make(name: str, value: object) -> Options:
@@ -34,7 +38,8 @@ def make(name: str, value: object) -> Options:
 
 
 def test_every_option_is_tested() -> None:
-    assert {*COUNTS, *SECONDS, "overflow"} == {field.name for field in fields(Options)}
+    tested = {*COUNTS, *SECONDS, *SPREADS, "overflow", "namespace_overflow"}
+    assert tested == {field.name for field in fields(Options)}
 
 
 def test_everything_is_bounded_by_default() -> None:
@@ -65,38 +70,65 @@ def test_a_count_has_a_least_value(name: str) -> None:
         make(name, least - 1)
 
 
-@pytest.mark.parametrize("name", SECONDS)
+@pytest.mark.parametrize("name", [*SECONDS, *SPREADS])
 @pytest.mark.parametrize("value", ["5", None, True])
 def test_seconds_are_a_number(name: str, value: object) -> None:
     with pytest.raises(TypeError, match=f"{name} must be seconds, got {value!r}"):
         make(name, value)
 
 
-@pytest.mark.parametrize("name", SECONDS)
+@pytest.mark.parametrize("name", [*SECONDS, *SPREADS])
 @pytest.mark.parametrize("value", [-0.1, math.inf, math.nan])
 def test_seconds_are_finite_and_not_negative(name: str, value: float) -> None:
     with pytest.raises(ValueError, match=f"{name} must be at least 0 and finite, got"):
         make(name, value)
 
 
-@pytest.mark.parametrize("name", SECONDS)
+@pytest.mark.parametrize("name", [*SECONDS, *SPREADS])
 @pytest.mark.parametrize("value", [0, 0.0, 1, 2.5])
 def test_seconds_may_be_whole_or_not(name: str, value: float) -> None:
     assert getattr(make(name, value), name) == value
 
 
-@pytest.mark.parametrize("value", [Overflow.STOP, Overflow.DROP_OLD, Overflow.DROP_NEW])
+@pytest.mark.parametrize("value", POLICIES)
 def test_a_full_outbox_disconnects_or_drops(value: Overflow) -> None:
     assert Options(overflow=value).overflow is value
 
 
-@pytest.mark.parametrize(
-    "value", [Overflow.REJECT, Overflow.BLOCK, Overflow.CONFLATE, "stop", None, 1]
-)
+@pytest.mark.parametrize("value", [Overflow.REJECT, Overflow.BLOCK, "stop", None, 1])
 def test_a_full_outbox_cannot_do_anything_else(value: object) -> None:
     with pytest.raises(
         ValueError,
         match=r"overflow must be one of Overflow\.STOP, Overflow\.DROP_OLD, "
-        r"Overflow\.DROP_NEW, got",
+        r"Overflow\.DROP_NEW, Overflow\.CONFLATE, got",
     ):
         make("overflow", value)
+
+
+def test_a_namespace_has_a_policy_of_its_own() -> None:
+    policies = {"/ticks": Overflow.CONFLATE}
+    options = Options(namespace_overflow=policies)
+    policies["/chat"] = Overflow.DROP_OLD
+    assert options.overflow_in("/ticks") is Overflow.CONFLATE
+    assert options.overflow_in("/chat") is None
+    assert options == Options(namespace_overflow={"/ticks": Overflow.CONFLATE})
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "words"),
+    [
+        ("/ticks", TypeError, "namespace_overflow must be a mapping of namespaces"),
+        ({1: Overflow.STOP}, TypeError, "namespace must be a str, got 1"),
+        ({"x": Overflow.STOP}, ValueError, "namespace must begin with '/', got 'x'"),
+        (
+            {"/x": Overflow.BLOCK},
+            ValueError,
+            r"namespace_overflow\['/x'\] must be one of Overflow\.STOP",
+        ),
+    ],
+)
+def test_a_wrong_policy_of_a_namespace_is_refused(
+    value: object, error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        make("namespace_overflow", value)

@@ -32,7 +32,7 @@ async def test_a_member_that_reads_nothing_holds_up_nobody() -> None:
         assert anyio.current_time() == began
         assert chat.adapter.statistics().overflows == 1
         await until(lambda: chat.gone)
-        assert chat.gone == [(stuck_sid, 1013, "too slow: overflow")]
+        assert chat.gone == [(stuck_sid, 1013, "too slow: pending messages")]
         chat.check()
 
 

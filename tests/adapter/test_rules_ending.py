@@ -138,7 +138,7 @@ async def test_when_the_app_stops_clients_are_told_1001() -> None:
 async def test_a_drain_says_what_it_is_told_to_say() -> None:
     async with Chat().running() as chat, chat.client() as (client, sid):
         await chat.adapter.broadcast("last words")
-        await chat.adapter.drain(1012, "back in a minute")
+        await chat.adapter.drain(code=1012, reason="back in a minute")
         assert chat.gone == [(sid, 1012, "back in a minute")]
         assert await client.receive() == Event("last words", None)
         assert await client.wait_closed() == 1012

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import anyio
@@ -33,7 +34,7 @@ async def test_two_drains_end_together() -> None:
         await until(lambda: chat.waiting)
         began = anyio.current_time()
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(chat.adapter.drain, 1012, "first")
+            tasks.start_soon(partial(chat.adapter.drain, code=1012, reason="first"))
             tasks.start_soon(chat.adapter.close)
         assert anyio.current_time() - began == pytest.approx(0.5)
         assert len(chat.gone) == 1
@@ -48,7 +49,7 @@ async def test_a_handler_may_drain() -> None:
     @chat.adapter.on("stop")
     async def stop(event: str, client: Client, data: Any) -> None:
         try:
-            await chat.adapter.drain(1012, "restart")
+            await chat.adapter.drain(code=1012, reason="restart")
         finally:
             chat.handled.append("ended")
 
@@ -147,7 +148,7 @@ async def test_who_connects_as_the_drain_begins_is_sent_away() -> None:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(chat.adapter, asgi.scope, asgi.app_receive, asgi.app_send)
             await until(lambda: asgi.sending)
-            await chat.adapter.drain(1012, "restart")
+            await chat.adapter.drain(code=1012, reason="restart")
             asgi.unstall()
             with pytest.raises(TransportClosed) as closed:
                 await asgi.receive()
@@ -202,7 +203,7 @@ async def test_a_drain_in_the_middle_of_a_start_is_seen(passes: int) -> None:
             tasks.start_soon(chat.adapter.serve, transport, websocket_scope("/ws"))
             for _ in range(passes):
                 await anyio.lowlevel.checkpoint()
-            await chat.adapter.drain(1012, "restart")
+            await chat.adapter.drain(code=1012, reason="restart")
             assert chat.adapter.statistics().connections == 0
             await transport.peer.opened.wait()
             if transport.peer.refused is None:

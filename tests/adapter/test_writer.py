@@ -11,7 +11,14 @@ import pytest
 from greenroom import ActorSystem, Options, Overflow, Undelivered
 from greenroom.adapter import TransportClosed
 from greenroom.adapter._acks import Acks
-from greenroom.adapter._writer import Outgoing, Writer, outbox_options
+from greenroom.adapter._writer import (
+    STALLED,
+    TOO_LARGE,
+    TOO_MANY,
+    Outgoing,
+    Writer,
+    outbox_options,
+)
 from greenroom.testing import MemoryTransport, wait_idle
 
 from .support import on_asyncio, until
@@ -36,17 +43,22 @@ class Desk:
             system.runtime,
             outbox_options(self.options),
             self.options.send_seconds,
-            too_slow=self.too_slow,
-            lost=lambda code, reason: self.reports.append((code, reason)),
+            self,
         )
         self.outbox = self.writer.outbox
 
     def too_slow(self, cause: str) -> None:
         self.reports.append(cause)
-        if cause == "stalled":
+        if cause == STALLED:
             self.writer.abandon()
         else:
             self.writer.finish(1013, cause, drop=True)
+
+    def lost(self, code: int, reason: str) -> None:
+        self.reports.append((code, reason))
+
+    def count(self, what: str) -> None:
+        self.reports.append(f"counted: {what}")
 
     def put(self, *frames: str) -> None:
         for frame in frames:
@@ -180,7 +192,7 @@ async def test_a_write_that_takes_too_long_is_a_stall() -> None:
         d.put("a", "b")
         await d.writer.ended.wait()
         assert anyio.current_time() - began == pytest.approx(5.0)
-        assert d.reports == ["stalled"]
+        assert d.reports == [STALLED]
 
 
 async def test_each_write_has_its_own_time() -> None:
@@ -197,7 +209,7 @@ async def test_each_write_has_its_own_time() -> None:
         await anyio.sleep(1.9)
         assert d.reports == []
         await anyio.sleep(0.2)
-        assert d.reports == ["stalled"]
+        assert d.reports == [STALLED]
 
 
 async def test_a_goodbye_that_takes_too_long_is_a_stall() -> None:
@@ -205,7 +217,7 @@ async def test_a_goodbye_that_takes_too_long_is_a_stall() -> None:
         d.peer.stall()
         d.writer.finish(4000, "bye")
         await d.writer.ended.wait()
-        assert d.reports == ["stalled"]
+        assert d.reports == [STALLED]
 
 
 async def test_a_write_that_cannot_be_cancelled_is_given_up_in_time() -> None:
@@ -213,7 +225,7 @@ async def test_a_write_that_cannot_be_cancelled_is_given_up_in_time() -> None:
         d.peer.stall(shielded=True)
         d.put("a", "b")
         await anyio.sleep(5.1)
-        assert d.reports == ["stalled"]
+        assert d.reports == [STALLED]
         assert not d.writer.ended.opened
         assert d.buried() == [("b", Undelivered.STOPPED)]
 
@@ -223,7 +235,7 @@ async def test_a_full_outbox_is_reported_and_let_go_of() -> None:
         d.put("on the way", "in hand")
         await wait_idle()
         d.put("a", "b", "one too many", "and another")
-        assert d.reports == ["overflow"]
+        assert d.reports == [TOO_MANY]
         assert d.buried() == [
             ("one too many", Undelivered.OVERFLOW),
             ("a", Undelivered.STOPPED),
@@ -243,8 +255,33 @@ async def test_a_full_outbox_may_drop(overflow: Overflow, written: list[str]) ->
         d.put("on the way", "in hand")
         await wait_idle()
         d.put("a", "b", "c")
-        assert d.reports == []
+        assert d.reports == ["counted: dropped"]
         assert await d.read(4) == ["on the way", "in hand", *written]
+
+
+async def test_a_volatile_message_is_dropped_whatever_the_policy() -> None:
+    async with desk(outbox_messages=1, max_frames=1) as d:
+        d.put("on the way", "in hand")
+        await wait_idle()
+        d.outbox.put(Outgoing("a", volatile=True))
+        d.outbox.put(Outgoing("b", volatile=True))
+        assert d.reports == ["counted: dropped"]
+        assert d.buried() == [("b", Undelivered.OVERFLOW)]
+        assert await d.read(3) == ["on the way", "in hand", "a"]
+
+
+async def test_a_message_brings_its_own_policy() -> None:
+    async with desk(outbox_messages=3, max_frames=1) as d:
+        d.put("on the way", "in hand")
+        await wait_idle()
+        for frame, key in [("x1", "x"), ("y1", "y"), ("z1", "z"), ("y2", "y")]:
+            d.outbox.put(Outgoing(frame, overflow=Overflow.CONFLATE, key=key))
+        d.outbox.put(Outgoing("w1", overflow=Overflow.DROP_OLD, key="y"))
+        assert d.buried() == [
+            ("y1", Undelivered.OVERFLOW),
+            ("x1", Undelivered.OVERFLOW),
+        ]
+        assert await d.read(5) == ["on the way", "in hand", "z1", "y2", "w1"]
 
 
 async def test_an_outbox_is_bounded_by_bytes_too() -> None:
@@ -256,7 +293,7 @@ async def test_an_outbox_is_bounded_by_bytes_too() -> None:
         # In an empty outbox there is room for anything.
         d.put("x" * 20)
         d.put("y")
-        assert d.reports == ["overflow"]
+        assert d.reports == [TOO_LARGE]
 
 
 @pytest.mark.parametrize(

@@ -162,7 +162,7 @@ async def drain(adapter: ActorAdapter, client: MemoryClient) -> None:
 
 
 async def announce_a_restart(adapter: ActorAdapter, client: MemoryClient) -> None:
-    await adapter.drain(1012, "restarting")
+    await adapter.drain(code=1012, reason="restarting")
 
 
 async def strike_out(adapter: ActorAdapter, client: MemoryClient) -> None:
@@ -182,7 +182,7 @@ ENDINGS: list[tuple[Ending, int, str]] = [
     (drain, 1001, "going away"),
     (announce_a_restart, 1012, "restarting"),
     (strike_out, 1008, "too many unreadable messages"),
-    (read_too_slowly, 1013, "too slow: overflow"),
+    (read_too_slowly, 1013, "too slow: pending messages"),
 ]
 
 
@@ -245,5 +245,5 @@ async def test_a_stalled_client_is_1013_to_the_handler_and_hears_nothing() -> No
         with pytest.raises(TransportClosed) as closed:
             await peer.receive()
 
-    assert ends == [(1013, "too slow: stalled")]
+    assert ends == [(1013, "too slow: write deadline")]
     assert closed.value.code == 1006

@@ -184,13 +184,13 @@ class Crowd:
             await stream.send_all(octets)
         reset(stream.socket)
 
-    async def knock(self, octets: bytes) -> None:
-        """Send *octets* as the first thing on a connection, and hear an answer."""
+    async def knock(self, octets: bytes) -> bytes:
+        """Send *octets* as the first thing on a connection; the answer's beginning."""
         with trio.fail_after(WAIT_SECONDS):
             stream = await trio.open_tcp_stream("127.0.0.1", self._server.port)
             async with stream:
                 await stream.send_all(octets)
-                await stream.receive_some()
+                return bytes(await stream.receive_some())
 
     async def welcome(self, path: str = "/ws", **options: Any) -> Peer:
         """Connect to an app that greets its clients with their sid."""

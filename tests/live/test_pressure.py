@@ -62,7 +62,8 @@ async def test_one_who_does_not_read_is_disconnected_and_no_other_waits(
             for peer in readers:
                 assert (await peer.expect("number"))[0] == number
 
-        assert await goodbyes(speaker, stalled.sid) == [[1013, "too slow: overflow"]]
+        why = [1013, "too slow: pending messages"]
+        assert await goodbyes(speaker, stalled.sid) == [why]
         after = await speaker.ask("statistics")
         assert after["overflows"] == before["overflows"] + 1
         assert after["stalls"] == before["stalls"]
@@ -71,6 +72,28 @@ async def test_one_who_does_not_read_is_disconnected_and_no_other_waits(
 
         # What it finds should it ever read again.
         await stalled.wait_closed()
+
+
+async def test_one_who_does_not_read_misses_what_is_volatile_and_stays(
+    server: HypercornServer,
+) -> None:
+    async with crowd(server) as clients:
+        speaker = await clients.welcome()
+        before = await speaker.ask("statistics")
+        stalled = await clients.welcome(socket_buffer=SOCKET_BUFFER)
+        reader = await clients.welcome()
+        count = 4 * OUTBOX
+        for number in range(count):
+            what = {"event": "number", "data": number, "pad": PAD, "volatile": True}
+            await speaker.ask("emit", {**what, "skip_sid": speaker.sid})
+            assert (await reader.expect("number"))[0] == number
+        after = await speaker.ask("statistics")
+        missed = after["dropped"] - before["dropped"]
+        assert 0 < missed < count
+        # What there was room for: the first of them, in order.
+        for number in range(count - missed):
+            assert (await stalled.expect("number"))[0] == number
+        assert await stalled.drain() == []
 
 
 async def test_a_write_that_takes_too_long_is_the_end_of_the_client(
@@ -82,7 +105,8 @@ async def test_a_write_that_takes_too_long_is_the_end_of_the_client(
         stalled = await clients.welcome("/hasty", socket_buffer=SOCKET_BUFFER)
         await stalled.emit("stream", {"count": 10_000, "pad": PAD})
 
-        assert await goodbyes(witness, stalled.sid) == [[1013, "too slow: stalled"]]
+        why = [1013, "too slow: write deadline"]
+        assert await goodbyes(witness, stalled.sid) == [why]
         after = await witness.ask("statistics")
         assert after["stalls"] == before["stalls"] + 1
         assert after["overflows"] == before["overflows"]

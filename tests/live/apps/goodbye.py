@@ -50,6 +50,11 @@ async def stream(event: str, client: Client, data: Any) -> None:
         await client.emit("chunk", "x" * data)
 
 
+@adapter.on("drain")
+async def drain(event: str, client: Client, data: Any) -> None:
+    await adapter.drain(5.0, 2, spread=8.0, reason="new version")
+
+
 @adapter.on("tick")
 async def tick(event: str, client: Client, data: Any) -> None:
     """Broadcast without end."""

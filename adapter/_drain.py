@@ -1,0 +1,80 @@
+"""Drain: see all clients off, in batches, within a deadline.
+
+The law: everyone is told before the deadline, and nobody's end is waited for
+beyond it.  A batch may leave before the next one is told, so that neither the
+handlers that run at the end nor the clients that come back come all at once.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import final
+
+import anyio
+
+from ._client import check_close
+from ._connection import Connection
+from ._options import check_seconds
+
+# What is left for the hint of a close frame's 123 bytes; RFC 6455, section 5.5.
+_MAX_REASON = 100
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Farewell:
+    """What clients are told when the adapter drains.
+
+    Attributes:
+        spread: Seconds over which clients are asked to come back, each at a
+            random moment; 0 to ask for nothing.
+        code: The close code.  By default 1012, "service restart", where they are
+            asked to come back, else 1001 (RFC 6455, section 7.4.1 and its registry).
+        reason: Words.
+    """
+
+    spread: float = 0.0
+    code: int | None = None
+    reason: str = "going away"
+
+    def __post_init__(self) -> None:
+        check_seconds("spread", self.spread)
+        check_close(1001 if self.code is None else self.code, self.reason)
+        if len(self.reason.encode()) > _MAX_REASON:
+            raise ValueError(f"reason must be at most {_MAX_REASON} bytes of UTF-8")
+
+    def words(self) -> tuple[int, str]:
+        """Code and reason for one client."""
+        if not self.spread:
+            return self.code or 1001, self.reason
+        seconds = random.uniform(0.0, self.spread)
+        return self.code or 1012, f"{self.reason}; retry-after={seconds:.1f}"
+
+
+async def see_off(
+    connections: Mapping[str, Connection],
+    farewell: Farewell,
+    deadline: float,
+    batch: int,
+) -> None:
+    """Close all *connections*, *batch* at a time.
+
+    A batch is waited for as long as its share of the deadline lasts.  Returns when
+    all have gone, those that came meanwhile as well, or *deadline* seconds have
+    passed.
+    """
+    end = anyio.current_time() + deadline
+    present = list(connections.values())
+    batches = [present[i : i + batch] for i in range(0, len(present), batch)]
+    for number, leaving in enumerate(batches):
+        for connection in leaving:
+            connection.close(*farewell.words())
+        share = (end - anyio.current_time()) / (len(batches) - number)
+        with anyio.move_on_after(share):
+            for connection in leaving:
+                await connection.gone.wait()
+    with anyio.move_on_after(end - anyio.current_time()):
+        while connections:
+            await next(iter(connections.values())).gone.wait()
