@@ -16,7 +16,7 @@ from ._errors import (
 from ._frames import Message
 from ._hooks import PayloadHooks
 from ._nestipy_bridge import TrioAsyncioBridge
-from ._options import Options
+from ._options import Excess, Options
 from ._packets import Ack, AckFailure, BadFrame, Event, Frame, Packet
 from ._statistics import AdapterStatistics, Flow
 from ._transport import Stopping, Transport, TransportClosed
@@ -35,6 +35,7 @@ __all__ = [
     "Codec",
     "Event",
     "EventError",
+    "Excess",
     "Flow",
     "Frame",
     "Handler",

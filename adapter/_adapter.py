@@ -18,7 +18,7 @@ from ._envelope import JsonEnvelope
 from ._errors import ClientGone
 from ._hooks import PayloadHooks, PostProcess, Preprocess
 from ._nestipy import NestipyHost
-from ._options import Options, check_int, check_seconds
+from ._options import Options, check_int, check_number
 from ._server import Server
 from ._statistics import AdapterStatistics
 from ._transport import Transport
@@ -278,7 +278,7 @@ class ActorAdapter:
         )
         deadline = options.drain_seconds if deadline is None else deadline
         batch = options.drain_batch if batch is None else batch
-        check_seconds("deadline", deadline)
+        check_number("deadline", deadline)
         check_int("batch", batch, 1)
         await self._server.drain(farewell, deadline, batch)
 

@@ -15,7 +15,7 @@ from anyio.lowlevel import checkpoint
 from ._frames import Message as Outbound
 from ._packets import Frame
 from ._transport import Stopping, TransportClosed
-from ._wire import Wire, find_stopping, find_wire, may_accept
+from ._wire import Wire, drop, find_stopping, find_wire, may_accept, spare_window
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -78,6 +78,7 @@ class AsgiTransport:
         if not await may_accept(self._send):
             self._closed = self._gone = True
             raise TransportClosed(1002)
+        spare_window(self._send)
         try:
             await self._send({"type": "websocket.accept"})
         except Exception as error:
@@ -172,10 +173,12 @@ class AsgiTransport:
             await self._send({"type": "websocket.close", "code": code, "reason": short})
 
     def abort(self) -> None:
-        """See `Transport`.  ASGI has no such thing; the server is left to it."""
+        """See `Transport`.  ASGI has no such thing."""
         self._closed = True
         if self._wire is not None:
             self._wire.abort()
+        else:
+            drop(self._send)
 
     async def linger(self, seconds: float) -> None:
         """See `Transport`: take what still comes, until the peer is gone.

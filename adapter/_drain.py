@@ -16,7 +16,7 @@ import anyio
 
 from ._client import check_close
 from ._connection import Connection
-from ._options import check_seconds
+from ._options import check_number
 
 # What is left for the hint of a close frame's 123 bytes; RFC 6455, section 5.5.
 _MAX_REASON = 100
@@ -40,7 +40,7 @@ class Farewell:
     reason: str = "going away"
 
     def __post_init__(self) -> None:
-        check_seconds("spread", self.spread)
+        check_number("spread", self.spread)
         check_close(1001 if self.code is None else self.code, self.reason)
         if len(self.reason.encode()) > _MAX_REASON:
             raise ValueError(f"reason must be at most {_MAX_REASON} bytes of UTF-8")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import enum
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import cast, final
@@ -12,14 +14,49 @@ from ..actors import Overflow
 from ._dispatcher import check_namespace
 
 
+class Excess(enum.Enum):
+    """What becomes of a client that sends more than its rate allows."""
+
+    THROTTLE = "throttle"
+    """Its messages are read later: TCP makes it wait, and nothing is lost."""
+    STRIKE = "strike"
+    """The message is not handled: error ``rate_limited``, and a strike."""
+    CLOSE = "close"
+    """It is disconnected, with close code 1008."""
+
+
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """Bounds and deadlines of an `ActorAdapter`.
 
     Attributes:
+        max_connections: Clients at a time; one more is refused (HTTP 503).
+        max_connections_per_address: The same for one address of the client, as
+            the server reports it (HTTP 429); 0 for no such bound.
+        trusted_origins: Origins that browsers may connect from, such as
+            ``https://example.com`` or ``https://*.example.com``; ``*`` is any.  By
+            default only the host that they connect to.  A client that is no
+            browser sends no origin, and is let in.
+        subprotocols: Subprotocols that are spoken, the preferred one first; of
+            those a client offers, the first of these is agreed.
+        handshake_seconds: How long `ActorAdapter.authenticate` may take.
+        renew_seconds: How long before its credentials expire a client is told; 0
+            for not to tell it.
+        max_bans: Bans that are kept; beyond, that which ends first is let go.
+        ping_seconds: So long a client may be silent before it is sent a ``ping``
+            that it has to answer; 0 for never.
+        pong_seconds: How long it may take to answer that, by any message.
+        idle_seconds: So long a client may be silent before it is disconnected; 0
+            for as long as it likes.
         inbox_messages: Messages of one client that wait for its handlers; when
             they are so many, its reader stops reading and TCP pushes back.
+        inbox_bytes: Bytes of one client's messages that wait for its handlers.
+        message_rate: Messages that one client may send, by second; 0 for no bound.
+        message_burst: So many it may send at once, after a silence.
+        byte_rate: Bytes that one client may send, by second; 0 for no bound.
+        byte_burst: So many it may send at once, after a silence.
+        excess: What becomes of a client that sends more than that.
         outbox_messages: Messages that wait to be written to one client.
         outbox_bytes: Bytes that wait to be written to one client.
         overflow: What a full outbox does with a message of a room or a
@@ -44,9 +81,33 @@ class Options:
             more disconnects it (1008).
         max_rooms: Rooms that one client may be in.
         max_acks: Acks of one client that may be waited for at a time.
+        presence_seconds: How often a room hears who has come and who has left.
+        history_messages: Messages that are kept of one room.
+        history_bytes: Bytes of messages that are kept of one room.
+        history_seconds: How long a message is kept.
+        max_histories: Rooms whose messages are kept; beyond, the one that has been
+            silent for longest is forgotten.
+        health_path: Where an HTTP GET is answered with 200, or 503 while the
+            adapter drains or does not run; none by default.
     """
 
+    max_connections: int = 10_000
+    max_connections_per_address: int = 0
+    trusted_origins: Iterable[str] | None = None
+    subprotocols: Iterable[str] = ()
+    handshake_seconds: float = 10.0
+    renew_seconds: float = 30.0
+    max_bans: int = 10_000
+    ping_seconds: float = 0.0
+    pong_seconds: float = 10.0
+    idle_seconds: float = 0.0
     inbox_messages: int = 64
+    inbox_bytes: int = 1_048_576
+    message_rate: float = 0.0
+    message_burst: int = 100
+    byte_rate: float = 0.0
+    byte_burst: int = 1_048_576
+    excess: Excess = Excess.THROTTLE
     outbox_messages: int = 256
     outbox_bytes: int = 1_048_576
     overflow: Overflow = Overflow.STOP
@@ -66,24 +127,67 @@ class Options:
     max_strikes: int = 20
     max_rooms: int = 1000
     max_acks: int = 1000
+    presence_seconds: float = 1.0
+    history_messages: int = 100
+    history_bytes: int = 262_144
+    history_seconds: float = 300.0
+    max_histories: int = 1000
+    health_path: str | None = None
 
     def __post_init__(self) -> None:
         for option in fields(self):
             name, value = option.name, getattr(self, option.name)
             if option.type == "int":
-                check_int(name, value, 0 if name == "max_strikes" else 1)
+                check_int(name, value, 0 if name in _MAY_BE_NONE else 1)
             elif option.type == "float":
-                check_seconds(name, value)
+                check_number(name, value)
         _check_overflow("overflow", self.overflow)
         spaces = _check_spaces(self.namespace_overflow)
-        object.__setattr__(self, "namespace_overflow", MappingProxyType(spaces))
+        _freeze(self, "namespace_overflow", MappingProxyType(spaces))
+        if not isinstance(cast("object", self.excess), Excess):
+            raise TypeError(f"excess must be an Excess, got {self.excess!r}")
+        if self.trusted_origins is not None:
+            origins = _check_texts("trusted_origins", self.trusted_origins, _ORIGIN)
+            _freeze(self, "trusted_origins", origins)
+        protocols = _check_texts("subprotocols", self.subprotocols, _TOKEN)
+        _freeze(self, "subprotocols", protocols)
+        self._check_history()
+        _check_path("health_path", self.health_path)
+
+    def _check_history(self) -> None:
+        # What a client has missed is put in its outbox in one go.
+        for kept, bound in (
+            ("history_messages", "outbox_messages"),
+            ("history_bytes", "outbox_bytes"),
+        ):
+            most = getattr(self, bound)
+            if getattr(self, kept) > most and getattr(self, kept) != _DEFAULTS[kept]:
+                raise ValueError(
+                    f"{kept} must be at most {bound}, {most}, "
+                    f"got {getattr(self, kept)!r}"
+                )
+            _freeze(self, kept, min(getattr(self, kept), most))
 
     def overflow_in(self, namespace: str) -> Overflow | None:
         """What `namespace_overflow` says of *namespace*."""
         return self.namespace_overflow.get(namespace)
 
 
+_freeze = object.__setattr__
+
+_DEFAULTS = {option.name: option.default for option in fields(Options)}
+
+_MAY_BE_NONE = {"max_strikes", "max_connections_per_address"}
+
 _POLICIES = (Overflow.STOP, Overflow.DROP_OLD, Overflow.DROP_NEW, Overflow.CONFLATE)
+
+# RFC 6454, section 6.2: scheme, host and port, and nothing else.
+_ORIGIN = (
+    re.compile(r"\*|null|[a-z][a-z0-9+.-]*://(\*\.)?[^\s/*?#@]+"),
+    "an origin such as 'https://example.com', 'https://*.example.com' or '*'",
+)
+# RFC 6455, section 4.1: a token of RFC 2616.
+_TOKEN = (re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"), "a token")
 
 
 def _check_overflow(name: str, value: object) -> None:
@@ -104,6 +208,30 @@ def _check_spaces(value: object) -> dict[str, Overflow]:
     return spaces
 
 
+def _check_texts(
+    name: str, value: object, form: tuple[re.Pattern[str], str]
+) -> tuple[str, ...]:
+    pattern, what = form
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise TypeError(f"{name} must be several str, got {value!r}")
+    texts = tuple(cast("Iterable[object]", value))
+    for text in texts:
+        if not isinstance(text, str):
+            raise TypeError(f"{name} must be several str, got {text!r} in it")
+        if not pattern.fullmatch(text):
+            raise ValueError(f"{name} must be {what} each, got {text!r} in it")
+    return cast("tuple[str, ...]", texts)
+
+
+def _check_path(name: str, value: object) -> None:
+    if value is None:
+        return
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a str, got {value!r}")
+    if not value.startswith("/"):
+        raise ValueError(f"{name} must begin with '/', got {value!r}")
+
+
 def check_int(name: str, value: object, lowest: int) -> None:
     """Refuse what is not an int of at least *lowest*."""
     if not isinstance(value, int) or isinstance(value, bool):
@@ -112,9 +240,9 @@ def check_int(name: str, value: object, lowest: int) -> None:
         raise ValueError(f"{name} must be at least {lowest}, got {value!r}")
 
 
-def check_seconds(name: str, value: object) -> None:
-    """Refuse what is not a number of seconds."""
+def check_number(name: str, value: object) -> None:
+    """Refuse what cannot be seconds, or a rate."""
     if not isinstance(value, int | float) or isinstance(value, bool):
-        raise TypeError(f"{name} must be seconds, got {value!r}")
+        raise TypeError(f"{name} must be a number, got {value!r}")
     if not 0 <= value < math.inf:
         raise ValueError(f"{name} must be at least 0 and finite, got {value!r}")

@@ -21,7 +21,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
-from types import SimpleNamespace
+from types import FunctionType, SimpleNamespace
 from typing import Any, Protocol, final
 
 import anyio
@@ -41,6 +41,11 @@ _BUFFERED = 16 * 1024
 # After an ordinary close the kernel goes on for minutes with what it holds for a
 # peer that takes nothing.  To linger for no time at all is to reset.
 _NO_LINGER = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
+
+# Middleware around middleware, so deep at most.
+_LAYERS = 16
+
+_EACH_BY_ITSELF = "; client_no_context_takeover"
 
 
 class Wire(Protocol):
@@ -232,6 +237,22 @@ def _deflates(proto: Any) -> bool:
     )
 
 
+def _innermost(send: object) -> object:
+    """The server's own, if *send* is what middleware has put around it.
+
+    Where that calls it ``send``, as Starlette does: for all but writing, which
+    must not pass by whoever wants to see it.
+    """
+    for _ in range(_LAYERS):
+        if not isinstance(send, FunctionType) or send.__closure__ is None:
+            break
+        inner = dict(zip(send.__code__.co_freevars, send.__closure__, strict=True))
+        if "send" not in inner:
+            break
+        send = inner["send"].cell_contents
+    return send
+
+
 def _stream_of(send: object) -> Any:
     """hypercorn's WebSocket stream, if *send* is its own."""
     stream = getattr(send, "__self__", None)
@@ -301,23 +322,56 @@ def find_wire(send: object) -> Wire | None:
     server = _server_of(stream)
     if server is None:
         return None
+    wire: Wire
     try:
-        _forget_http(stream)
         if hasattr(server, "writer"):
-            return _AsyncioWire(stream, server.writer)
+            wire = _AsyncioWire(stream, server.writer)
         # With TLS there is no writing without Trio; and what is being written
         # must come to its end first.
-        if hasattr(server.stream, "socket") and not server.send_lock.locked():
-            return _TrioWire(stream, server)
+        elif hasattr(server.stream, "socket") and not server.send_lock.locked():
+            wire = _TrioWire(stream, server)
+        else:
+            return None
+        _forget_http(stream)
     except AttributeError as error:
         _known = False
         _log.warning("hypercorn is not as expected (%s): plain ASGI it is", error)
-    return None
+        return None
+    return wire
+
+
+def drop(send: object) -> None:
+    """Drop the TCP connection behind *send*, where there is a way but no wire.
+
+    That is with TLS on Trio, and behind middleware.
+    """
+    server = _server_of(_stream_of(_innermost(send)))
+    if server is None:
+        return
+    if hasattr(server, "writer"):
+        _reset_on_close(server.writer.get_extra_info("socket"))
+        server.writer.transport.abort()
+    else:
+        sock = getattr(server.stream, "transport_stream", server.stream).socket
+        _reset_on_close(sock)
+        sock.close()
+
+
+def spare_window(send: object) -> None:
+    """Before the accept: agree that the client compresses each message by itself.
+
+    Else a window of 32 kB is kept for each client that has compressed one.  A
+    server may demand it of every client (RFC 7692, section 7.1.1.2).
+    """
+    handshake = getattr(_stream_of(_innermost(send)), "handshake", None)
+    offers: list[str] | None = getattr(handshake, "extensions", None)
+    if offers:
+        handshake.extensions = [offer + _EACH_BY_ITSELF for offer in offers]
 
 
 def find_stopping(send: object) -> Stopping | None:
     """What is set when hypercorn has been told to stop."""
-    context = getattr(_stream_of(send), "context", None)
+    context = getattr(_stream_of(_innermost(send)), "context", None)
     return getattr(context, "terminated", None)
 
 
@@ -328,7 +382,7 @@ async def may_accept(send: object) -> bool:
     after that breaks its HTTP connection, which kills the Trio worker; so does to
     return before it has done.
     """
-    stream = _stream_of(send)
+    stream = _stream_of(_innermost(send))
     protocol = getattr(getattr(stream, "send", None), "__self__", None)
     connection = getattr(getattr(protocol, "connection", None), "h11_connection", None)
     if connection is None:

@@ -14,6 +14,7 @@ Every frame that was accepted ends as written or as a dead letter.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Hashable
 from dataclasses import dataclass
 from operator import attrgetter
@@ -51,6 +52,10 @@ TOO_LARGE = "pending bytes"
 
 # Frames between checkpoints: writing may never yield by itself.
 _FRAMES_PER_TURN = 32
+
+# How often the deadline of a write is looked at.  Of the time that the process
+# was stopped for, one part in so many is counted at most.
+_ROUNDS = 4
 
 
 @final
@@ -344,19 +349,25 @@ class Writer:
         """A write begins, and with it its deadline."""
         self._sending_since = self._runtime.now()
         if self._watch is None:
-            self._set_watch(self._send_seconds)
+            self._set_watch(math.inf)
 
-    def _set_watch(self, seconds: float) -> None:
+    def _set_watch(self, left: float) -> None:
         # One for a run of writes, set anew when it rings: one per write would
         # cost as much as the bookkeeping of the write itself.
+        seconds = min(left, self._send_seconds / _ROUNDS)
         self._watch = ring_after(self._runtime, seconds, self._watch_over)
 
     def _watch_over(self) -> None:
         """The watch has come up: is the write in progress too old?"""
-        self._watch = None
-        if self._sending_since is None:
+        watch, self._watch = self._watch, None
+        if self._sending_since is None or watch is None:
             return
-        left = self._sending_since + self._send_seconds - self._runtime.now()
+        now = self._runtime.now()
+        # As long as this process was stopped, or its loop was blocked, the peer
+        # had nobody to read from: it is not held against it.
+        late = now - watch.deadline
+        self._sending_since = min(now, self._sending_since + late)
+        left = self._sending_since + self._send_seconds - now
         if left <= 0:
             self._addressee.too_slow(STALLED)
         else:
@@ -376,7 +387,9 @@ class Writer:
         """*message* was dropped by policy."""
         if overflow is not Overflow.STOP:
             self._addressee.count("dropped")
-        self._bury(message, Undelivered.OVERFLOW)
+        # A closed outbox has no policy: there, a promise could not be kept.
+        closed = self.outbox.closed
+        self._bury(message, Undelivered.STOPPED if closed else Undelivered.OVERFLOW)
 
     def overflowed(self) -> None:
         """The outbox is full and its policy is to disconnect."""

@@ -156,7 +156,7 @@ async def test_the_code_may_be_another() -> None:
     ("arguments", "error", "words"),
     [
         ({"deadline": -1}, ValueError, "deadline must be at least 0"),
-        ({"deadline": "1"}, TypeError, "deadline must be seconds"),
+        ({"deadline": "1"}, TypeError, "deadline must be a number"),
         ({"batch": 0}, ValueError, "batch must be at least 1"),
         ({"batch": 1.0}, TypeError, "batch must be an int"),
         ({"spread": float("inf")}, ValueError, "spread must be at least 0 and finite"),
