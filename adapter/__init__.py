@@ -1,6 +1,7 @@
 """Adapter: the only folder that knows what a web server is."""
 
 from ._adapter import ActorAdapter
+from ._bans import Ban
 from ._client import Client
 from ._codec import Codec, NotEncodable
 from ._dispatcher import Handler
@@ -14,7 +15,9 @@ from ._errors import (
     NotRunning,
 )
 from ._frames import Message
+from ._handshake import Handshake, HandshakeRefused
 from ._hooks import PayloadHooks
+from ._identity import Identity
 from ._nestipy_bridge import TrioAsyncioBridge
 from ._options import Excess, Options
 from ._packets import Ack, AckFailure, BadFrame, Event, Frame, Packet
@@ -30,6 +33,7 @@ __all__ = [
     "AdapterError",
     "AdapterStatistics",
     "BadFrame",
+    "Ban",
     "Client",
     "ClientGone",
     "Codec",
@@ -39,6 +43,9 @@ __all__ = [
     "Flow",
     "Frame",
     "Handler",
+    "Handshake",
+    "HandshakeRefused",
+    "Identity",
     "JsonEnvelope",
     "Message",
     "NotEncodable",

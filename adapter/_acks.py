@@ -7,14 +7,12 @@ up by who waited, or with the client.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias, final
 
 from ..actors import Ask, Runtime
 from ._errors import AckFailed, AckTimeout, AdapterError
-
-_log = logging.getLogger("greenroom.adapter")
+from ._events import TOO_MANY_ACKS
 
 Callback: TypeAlias = Callable[[object], Awaitable[object] | object]
 """Called with the data of an ack; async or plain."""
@@ -94,7 +92,7 @@ class Acks:
         for that.
         """
         if len(self._pending) >= self._limit:
-            _log.warning("client %s owes too many acks already", self._sid)
+            TOO_MANY_ACKS.log(sid=self._sid)
             return
         deadline = self._runtime.now() + seconds
         entry = AckCallback(self, id, callback, deadline)

@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar, cast, final
 
 from ..supervision import ActorSystem
 from ._acks import Callback
+from ._admission import Authenticate, check_authenticate
 from ._asgi import AsgiTransport, Receive, Scope, Send, owns
+from ._bans import BANNED, Ban
+from ._client import check_close
 from ._codec import Codec
 from ._dispatcher import ROOT, Dispatcher, Handler, check_namespace
 from ._drain import Farewell
 from ._emitter import Emitter
 from ._envelope import JsonEnvelope
 from ._errors import ClientGone
+from ._events import ADAPTER_FAILED, BANNED_FROM, KICKED
+from ._health import Health, answer, asks_for_health
 from ._hooks import PayloadHooks, PostProcess, Preprocess
 from ._nestipy import NestipyHost
 from ._options import Options, check_int, check_number
 from ._server import Server
 from ._statistics import AdapterStatistics
 from ._transport import Transport
-
-_log = logging.getLogger("greenroom.adapter")
+from ._whom import whom
 
 H = TypeVar("H", bound=Handler)
+A = TypeVar("A", bound=Authenticate)
 
 
 @final
@@ -84,6 +88,11 @@ class ActorAdapter:
                 self._path.strip("/"),
                 max_bytes=self.options.max_message_bytes,
             )
+            if self.options.ping_seconds:
+                raise ValueError(
+                    "ping_seconds needs the JSON envelope: with payload hooks no "
+                    "client can answer a ping; use idle_seconds"
+                )
         self._dispatcher = Dispatcher()
         self._server = Server(
             self.options,
@@ -138,6 +147,25 @@ class ActorAdapter:
         """
         register = self._dispatcher.append_to(self._dispatcher.disconnect)
         return self._nestipy.adopting(register)
+
+    def authenticate(self) -> Callable[[A], A]:
+        """Ask the decorated function, before a client is accepted, who it is.
+
+        It is given the `Handshake` and returns an `Identity`; or None, and the client
+        is refused with HTTP 401; or it raises `HandshakeRefused` with a status.
+        Async or plain; it may take ``handshake_seconds``.  A later one replaces
+        an earlier one.
+
+        Raises:
+            TypeError: What is decorated is no function of one argument.
+        """
+
+        def decorate(hook: A) -> A:
+            check_authenticate(hook)
+            self._server.admission.authenticate = hook
+            return hook
+
+        return decorate
 
     # -- sending -----------------------------------------------------------
 
@@ -219,6 +247,97 @@ class ActorAdapter:
             raise ClientGone(to)
         return await connection.call(event, data, self._space(namespace), timeout)
 
+    # -- putting out -------------------------------------------------------
+
+    async def kick(
+        self,
+        *,
+        sid: str | None = None,
+        user: str | None = None,
+        address: str | None = None,
+        code: int = 3003,
+        reason: str = "kicked",
+    ) -> int:
+        """Disconnect one client, or all of a user or of an address.
+
+        They may come back at once; see `ban`.  Does not wait for their end.
+
+        Args:
+            sid: Which client; or else
+            user: the user of its `Identity`; or else
+            address: the address it comes from.
+            code: The close code, by default 3003, "Forbidden".
+            reason: Words for the client.
+
+        Returns:
+            How many were connected.
+
+        Raises:
+            TypeError: Not exactly one of the three is given.
+            NotRunning: The adapter is not running.
+        """
+        check_close(code, reason)
+        self._server.require_running()
+        meant = whom(sid, user, address)
+        clients = self._server.kick(meant, code, reason)
+        KICKED.log(
+            kind=meant.kind, who=meant.name, clients=clients, code=code, reason=reason
+        )
+        return clients
+
+    async def ban(
+        self,
+        *,
+        user: str | None = None,
+        address: str | None = None,
+        seconds: float | None = None,
+        reason: str = "banned",
+    ) -> int:
+        """Refuse a user, or an address, from now on; disconnect who is there.
+
+        Bans are kept by this process, as long as the adapter runs and at most
+        ``max_bans`` of them.
+
+        Args:
+            user: The user of an `Identity`; or else
+            address: the address a client comes from: behind a proxy, the proxy's.
+            seconds: For how long; by default until the adapter stops.
+            reason: Words for the clients.
+
+        Returns:
+            How many were connected.
+
+        Raises:
+            TypeError: Not exactly one of the two is given.
+            NotRunning: The adapter is not running.
+        """
+        check_close(BANNED[0], reason)
+        if seconds is not None:
+            check_number("seconds", seconds)
+        meant = whom(None, user, address)
+        self._server.require_running()
+        self._server.admission.bans.add(meant.kind, meant.name, seconds)
+        clients = self._server.kick(meant, BANNED[0], reason)
+        BANNED_FROM.log(
+            kind=meant.kind,
+            who=meant.name,
+            clients=clients,
+            seconds=seconds,
+            reason=reason,
+        )
+        return clients
+
+    async def unban(
+        self, *, user: str | None = None, address: str | None = None
+    ) -> bool:
+        """Let a user, or an address, in again; return whether it was banned."""
+        meant = whom(None, user, address)
+        return self._server.admission.bans.remove(meant.kind, meant.name)
+
+    def bans(self) -> tuple[Ban, ...]:
+        """Those that hold, in the order in which they were made."""
+        return self._server.admission.bans.all()
+
     # -- running -----------------------------------------------------------
 
     @asynccontextmanager
@@ -287,8 +406,12 @@ class ActorAdapter:
         await self.drain()
 
     def statistics(self) -> AdapterStatistics:
-        """A frozen snapshot of what went through."""
+        """A frozen snapshot of what went through; see `measure` for exporters."""
         return self._server.statistics()
+
+    def health(self) -> Health:
+        """Whether new clients are taken; the same as at ``health_path``."""
+        return self._server.health()
 
     @property
     def path(self) -> str:
@@ -322,6 +445,9 @@ class ActorAdapter:
             return True
         if kind == "lifespan":
             return await self._lifespan(scope, receive, send)
+        if kind == "http" and asks_for_health(self.options.health_path, scope):
+            await answer(self.health(), scope, send)
+            return True
         return False
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> bool:
@@ -339,7 +465,7 @@ class ActorAdapter:
                 phase = "shutdown"
                 await receive()
         except Exception as error:
-            _log.exception("the adapter has failed")
+            ADAPTER_FAILED.log(error)
             await send({"type": f"lifespan.{phase}.failed", "message": str(error)})
             return True
         await send({"type": "lifespan.shutdown.complete"})

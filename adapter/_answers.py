@@ -6,16 +6,14 @@ asked for an ack gets it, whatever happened.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import Protocol, final
 
 from ._codec import Codec, NotEncodable
 from ._errors import ClientGone, EventError, Told
+from ._events import HANDLER_FAILED
 from ._packets import BadFrame, Event
 from ._writer import Outgoing
-
-_log = logging.getLogger("greenroom.adapter")
 
 
 class Listener(Protocol):
@@ -68,8 +66,7 @@ class Answers:
             return  # it was talking to its own client, which has left
         self._count("handler_errors")
         name = "connect" if packet is None else packet.event
-        sid = listener.sid
-        _log.error("handler of %r failed, client %s", name, sid, exc_info=error)
+        HANDLER_FAILED.log(error, sid=listener.sid, handler=name)
         text = f"{type(error).__name__}: {error}" if self._debug else ""
         code = "not_encodable" if isinstance(error, NotEncodable) else "internal_error"
         text = text or "the handler failed"

@@ -72,7 +72,7 @@ class AsgiTransport:
             self._closed = self._gone = True
             raise TransportClosed(message.get("code", 1006))
 
-    async def accept(self) -> None:
+    async def accept(self, subprotocol: str | None = None) -> None:
         """See `Transport`."""
         await self._connect()
         if not await may_accept(self._send):
@@ -80,7 +80,7 @@ class AsgiTransport:
             raise TransportClosed(1002)
         spare_window(self._send)
         try:
-            await self._send({"type": "websocket.accept"})
+            await self._send({"type": "websocket.accept", "subprotocol": subprotocol})
         except Exception as error:
             # A handshake that the server itself cannot finish: hypercorn raises
             # over extension parameters that mean nothing.  Left at that, it
@@ -92,7 +92,7 @@ class AsgiTransport:
             raise TransportClosed(1006, str(error)) from error
         self._wire = find_wire(self._send)
 
-    async def refuse(self, status: int) -> None:
+    async def refuse(self, status: int, reason: str = "") -> None:
         """See `Transport`.  Where the server cannot send a status, it sends 403."""
         try:
             await self._connect()
@@ -104,14 +104,19 @@ class AsgiTransport:
             if not self._http_response:
                 await self._send({"type": "websocket.close", "code": 1013})
                 return
+            body = reason.encode()
+            headers = [
+                (b"content-type", b"text/plain; charset=utf-8"),
+                (b"content-length", str(len(body)).encode()),
+            ]
             await self._send(
                 {
                     "type": "websocket.http.response.start",
                     "status": status,
-                    "headers": [(b"content-length", b"0")],
+                    "headers": headers,
                 }
             )
-            await self._send({"type": "websocket.http.response.body", "body": b""})
+            await self._send({"type": "websocket.http.response.body", "body": body})
 
     async def receive(self) -> Frame:
         """See `Transport`."""

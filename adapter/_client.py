@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl
 
 from ._acks import Callback
 from ._asgi import Scope
+from ._identity import Identity
 
 
 class Link(Protocol):
@@ -17,6 +18,7 @@ class Link(Protocol):
     scope: Scope
     close_code: int | None
     close_reason: str
+    identity: Identity | None
 
     @property
     def session(self) -> dict[str, Any]:
@@ -55,6 +57,10 @@ class Link(Protocol):
 
     async def leave(self, namespace: str, room: str) -> None:
         """Leave a room."""
+        ...
+
+    def identify(self, identity: Identity) -> None:
+        """Say who it is."""
         ...
 
     def close(self, code: int, reason: str) -> None:
@@ -123,10 +129,32 @@ class Client:
         return headers_of(self._link.scope)
 
     @property
+    def address(self) -> str | None:
+        """Its address, as the server reports it: behind a proxy, the proxy's."""
+        return address_of(self._link.scope)
+
+    @property
     def query_params(self) -> Mapping[str, str]:
         """The parameters of the handshake's URL; of repeated ones the last."""
-        query: bytes = self._link.scope.get("query_string", b"")
-        return dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True))
+        return query_of(self._link.scope)
+
+    @property
+    def identity(self) -> Identity | None:
+        """Who it is; None while nobody has said so."""
+        return self._link.identity
+
+    def identify(self, identity: Identity) -> None:
+        """Say who it is, from now on: for the first time, or for longer.
+
+        For clients that bring their credentials in a message, or renew them.
+        Those whose user is banned are disconnected.
+
+        Raises:
+            TypeError: *identity* is no `Identity`.
+            ValueError: It has been identified as somebody else.
+            ClientGone: It has disconnected.
+        """
+        self._link.identify(identity)
 
     @property
     def connected(self) -> bool:
@@ -232,6 +260,18 @@ class Client:
         check_close(code, reason)
         self._link.reject(code, reason)
         return Done()
+
+
+def address_of(scope: Scope) -> str | None:
+    """The address of the client of an ASGI scope; None for a Unix socket."""
+    client = scope.get("client")
+    return str(client[0]) if client else None
+
+
+def query_of(scope: Scope) -> dict[str, str]:
+    """The parameters of the URL of an ASGI scope; of repeated ones the last."""
+    query: bytes = scope.get("query_string", b"")
+    return dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True))
 
 
 def headers_of(scope: Scope) -> dict[str, str]:

@@ -13,55 +13,37 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, TypeAlias, final
+from typing import Any, final
 
 import anyio
 
 from ..actors import (
     KILL_GRACE,
-    ActorNotAlive,
     Decline,
     ExitReason,
     Gate,
     Runtime,
     Shutdown,
 )
-from ._acks import Acks, Callback
+from ._acks import Acks
 from ._alarm import Alarm, ring_after
 from ._asgi import Scope
 from ._client import Client
 from ._dispatcher import ROOT
+from ._ear import Answered, Ear, Inbound, Opened
 from ._errors import ClientGone, EventError
-from ._packets import Ack, BadFrame, Event
+from ._identity import Identity
+from ._packets import Event
 from ._rooms import Rooms, settled
-from ._transport import Transport, TransportClosed
-from ._voice import House, Voice
+from ._transport import Transport
+from ._voice import House
 from ._writer import STALLED, Outgoing, Writer
 
 _log = logging.getLogger("greenroom.adapter")
 
 
 @final
-@dataclass(frozen=True, slots=True)
-class _Opened:
-    """The first message: greet the client."""
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class _Answered:
-    """An ack came that a callback waits for."""
-
-    callback: Callback
-    data: object
-
-
-Inbound: TypeAlias = Event | _Opened | _Answered
-
-
-@final
-class Connection(Voice[Inbound]):
+class Connection(Ear):
     """One client."""
 
     __slots__ = (
@@ -71,7 +53,6 @@ class Connection(Voice[Inbound]):
         "_leaving",
         "_opening",
         "_patience",
-        "_strikes",
         "close_reason",
         "gone",
         "is_set_up",
@@ -88,9 +69,10 @@ class Connection(Voice[Inbound]):
         scope: Scope,
         transport: Transport,
         gone: Gate,
+        identity: Identity | None,
         ended: Callable[[Connection], None],
     ) -> None:
-        super().__init__(house, sid)
+        super().__init__(house, sid, identity)
         self.scope = scope
         self.transport = transport
         # Opened when all is done that is done for a client.
@@ -102,7 +84,6 @@ class Connection(Voice[Inbound]):
         self.reading: anyio.CancelScope | None = None
         # Whether started() has run: until then there is nothing to send through.
         self.is_set_up = False
-        self._strikes = 0
         # Whether on_connect runs now, and whether it let the client in.
         self._opening = False
         self._admitted = False
@@ -137,14 +118,17 @@ class Connection(Voice[Inbound]):
             self.writer.outbox,
             house.options.max_rooms,
         )
+        self._listen(runtime)
         self.is_set_up = True
-        self.context.ref.tell(_Opened())
+        if self.identity is not None:
+            self._hold(self.identity)
+        self.context.ref.tell(Opened())
 
     async def receive(self, message: Inbound) -> None:
         """Handle one message to its end."""
         if isinstance(message, Event):
             await self._handle(message)
-        elif isinstance(message, _Opened):
+        elif isinstance(message, Opened):
             await self._open()
         else:
             try:
@@ -152,7 +136,7 @@ class Connection(Voice[Inbound]):
             except Exception:
                 _log.exception("the callback of an ack raised, client %s", self.sid)
 
-    async def _call_back(self, message: _Answered) -> None:
+    async def _call_back(self, message: Answered) -> None:
         def answered(event: str, client: Client, data: Any) -> Any:
             return message.callback(data)
 
@@ -195,6 +179,8 @@ class Connection(Voice[Inbound]):
             return
         if self._patience is not None:
             self._patience.settle()
+        if self._credentials is not None:
+            self._credentials.cancel()
         if self.is_set_up:
             self._caller.close()
             self.writer.abandon()
@@ -246,42 +232,6 @@ class Connection(Voice[Inbound]):
             self._admitted = False
             self._house.count("rejected")
         self.close(code, reason)
-
-    # -- reading, in the server's task -------------------------------------
-
-    async def read(self) -> None:
-        """Read until the transport is closed, or the actor has ended."""
-        ref = self.context.ref
-        codec = self._house.codec
-        try:
-            while True:
-                frame = await self.transport.receive()
-                try:
-                    packet = codec.decode(frame)
-                except BadFrame as bad:
-                    self._strike(bad)
-                    continue
-                if isinstance(packet, Event):
-                    await ref.send(packet)
-                elif isinstance(packet, Ack):
-                    callback = self._acks.answered(packet.id, packet.data)
-                    if callback is not None:
-                        await ref.send(_Answered(callback, packet.data))
-                else:
-                    self._acks.failed(packet.id, packet.code, packet.message)
-        except TransportClosed as closed:
-            self.lost(closed.code, closed.reason)
-        except ActorNotAlive:
-            pass  # it is being disconnected; what still comes is not read
-
-    def _strike(self, bad: BadFrame) -> None:
-        self._house.count("strikes")
-        self._strikes += 1
-        if self._strikes > self._house.options.max_strikes:
-            self.close(1008, "too many unreadable messages")
-            return
-        # Not waited for: who does not read its errors is too slow like any other.
-        self.writer.outbox.put(self._house.answers.to_unreadable(bad))
 
     # -- handling ----------------------------------------------------------
 

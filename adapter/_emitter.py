@@ -7,7 +7,6 @@ outbox has room, and keeps its place behind what was told to the registry before
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Hashable, Iterable, Sequence
 from typing import Any, final
 
@@ -21,8 +20,6 @@ from ._errors import NotRunning
 from ._rooms import ALL, SID_PREFIX
 from ._server import Server
 from ._writer import Outgoing
-
-_log = logging.getLogger("greenroom.adapter")
 
 
 @final

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias, final
 
 Frame: TypeAlias = str | bytes
@@ -19,12 +19,14 @@ class Event:
         data: Whatever the encoding can carry.
         namespace: Where the name is looked up.
         id: What the answer refers to; None when no answer is wanted.
+        weight: Bytes of the frame it came in; 0 where it has not come.
     """
 
     event: str
     data: object
     namespace: str = "/"
     id: int | None = None
+    weight: int = field(default=0, init=False, repr=False, compare=False)
 
     # The __init__ that a frozen dataclass gets assigns through
     # object.__setattr__ and takes nearly twice as long; every frame makes one.
@@ -35,12 +37,15 @@ class Event:
         _set_data(self, data)
         _set_namespace(self, namespace)
         _set_id(self, id)
+        set_weight(self, 0)
 
 
 _set_event = Event.__dict__["event"].__set__
 _set_data = Event.__dict__["data"].__set__
 _set_namespace = Event.__dict__["namespace"].__set__
 _set_id = Event.__dict__["id"].__set__
+# For who reads the frame: neither the codec nor the handlers have to.
+set_weight = Event.__dict__["weight"].__set__
 
 
 @final

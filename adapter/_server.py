@@ -10,7 +10,6 @@ Stopped in reverse: the connections first, all at once, then the rooms.
 from __future__ import annotations
 
 import itertools
-import logging
 import secrets
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -19,24 +18,37 @@ from typing import Any, final
 
 import anyio
 
-from ..actors import ActorNotAlive, Gate, MailboxOptions, Registry, StartError
+from ..actors import ActorNotAlive, Gate, Registry, StartError
 from ..supervision import ActorSystem, ChildSpec, DynamicSupervisor, Restart
+from ._admission import Admission
 from ._answers import Answers
 from ._asgi import Scope
+from ._bucket import rates_of
 from ._calling import DIRECT, Caller
-from ._client import Client
+from ._client import Client, address_of
 from ._codec import Codec
 from ._connection import Connection
 from ._dispatcher import Dispatcher
 from ._drain import Farewell, see_off
+from ._ear import inbox_options
 from ._errors import NotRunning
-from ._options import Options
+from ._events import (
+    CONNECTED,
+    DISCONNECTED,
+    DRAIN_INCOMPLETE,
+    DRAINED,
+    DRAINING,
+    NOT_RUNNING,
+    REFUSED,
+)
+from ._handshake import HandshakeRefused
+from ._identity import Identity
+from ._options import Excess, Options
+from ._pulse import pulse_of
 from ._rooms import ALL, SID_PREFIX
 from ._statistics import AdapterStatistics, Flow
 from ._transport import Stopping, Transport, TransportClosed
 from ._writer import STALLED, TOO_LARGE, TOO_MANY, outbox_options
-
-_log = logging.getLogger("greenroom.adapter")
 
 
 @final
@@ -66,7 +78,8 @@ class Server:
         # Who calls the handlers of a new client; see House.
         self.caller: Callable[[], Caller] = lambda: DIRECT
         self.outbox_bounds = outbox_options(options)
-        self._inbox_bounds = MailboxOptions(capacity=options.inbox_messages)
+        self._inbox_bounds = inbox_options(options)
+        self.rates = rates_of(options, lends=options.excess is Excess.THROTTLE)
         self.connections: dict[str, Connection] = {}
         self.registry = Registry()
         self.system: ActorSystem | None = None
@@ -75,10 +88,14 @@ class Server:
         self._farewell: Farewell | None = None
         # What an ended connection leaves behind: its numbers.
         self._counts: Counter[str] = Counter()
+        self.admission = Admission(options)
         self.answers = Answers(codec, debug=debug, count=self.count)
         self._inbound = Flow()
         self._outbound = Flow()
         self._ids = itertools.count(1)
+        self.pulse = pulse_of(
+            options, self.connections, codec, self.next_id, self.count
+        )
         # Whether somebody waits for the word that the server is to stop.
         self._listens = False
 
@@ -104,6 +121,7 @@ class Server:
                 self._supervisor = connections
                 self._farewell = None
                 self._listens = False
+                self.admission.bans.clear()
                 try:
                     yield system
                 finally:
@@ -158,12 +176,16 @@ class Server:
     async def _see_off(
         self, farewell: Farewell, deadline: float, batch: int, done: Gate
     ) -> None:
+        clients, began = len(self.connections), anyio.current_time()
+        DRAINING.log(clients=clients)
         try:
             await see_off(self.connections, farewell, deadline, batch)
         finally:
             done.open()
         if self.connections:
-            _log.warning("%d clients did not leave in time", len(self.connections))
+            DRAIN_INCOMPLETE.log(clients=len(self.connections))
+        else:
+            DRAINED.log(clients=clients, seconds=anyio.current_time() - began)
 
     # -- one connection ----------------------------------------------------
 
@@ -174,43 +196,50 @@ class Server:
         actor has ended and its transport is gone, or has been given time for it.
         Cancelled, the client is seen off all the same.
         """
-        connection = await self._admit(scope, transport)
+        try:
+            self.admission.take_place(scope)
+        except HandshakeRefused as refused:
+            await self._refuse(scope, transport, refused)
+            await transport.linger(self.options.close_seconds)
+            return
         # In line, for each coroutine that waits costs an idle client 300 bytes.
-        if connection is not None:
-            try:
-                assert self._supervisor is not None
-                # Cancelled, it goes on; it is seen off below, or declined if it
-                # had not begun.
-                await self._supervisor.start_child(self._spec(connection))
-                if not self.accepting:
-                    connection.close(*self._last_words())
-                with anyio.CancelScope() as connection.reading:
-                    await connection.read()
-            except (ActorNotAlive, StartError):
-                pass  # everything ends, just now
-            finally:
-                if connection.is_set_up:
-                    # Without effect if the client, or a handler, was first.
-                    connection.close(*self._last_words())
-                    await _outlast(connection.gone.wait)
-                else:
-                    connection.let_go()
-                    await self._send_away(transport)
-        await transport.linger(self.options.close_seconds)
+        try:
+            connection = await self._admit(scope, transport)
+            if connection is not None:
+                try:
+                    assert self._supervisor is not None
+                    # Cancelled, it goes on; it is seen off below, or declined if
+                    # it had not begun.
+                    await self._supervisor.start_child(self._spec(connection))
+                    if not self.accepting:
+                        connection.close(*self._last_words())
+                    with anyio.CancelScope() as connection.reading:
+                        await connection.read()
+                except (ActorNotAlive, StartError):
+                    pass  # everything ends, just now
+                finally:
+                    if connection.is_set_up:
+                        # Without effect if the client, or a handler, was first.
+                        connection.close(*self._last_words())
+                        await _outlast(connection.gone.wait)
+                    else:
+                        connection.let_go()
+                        await self._send_away(transport)
+            await transport.linger(self.options.close_seconds)
+        finally:
+            self.admission.give_place_back(scope)
 
     async def _admit(self, scope: Scope, transport: Transport) -> Connection | None:
         """The connection of a client that is taken."""
-        if not self.accepting:
-            self._counts["refused"] += 1
-            if self._supervisor is None:
-                _log.error(
-                    "a client was refused: the adapter is not running; pass it "
-                    "the lifespan scope, or enter adapter.running()"
-                )
-            await transport.refuse(503)
+        try:
+            self._check_accepting()
+            identity = await self._identify(scope)
+            self._check_accepting()
+        except HandshakeRefused as refused:
+            await self._refuse(scope, transport, refused)
             return None
         try:
-            await transport.accept()
+            await transport.accept(self.admission.subprotocol(scope))
         except TransportClosed:
             return None
         system = self.system
@@ -225,10 +254,40 @@ class Server:
         # 144 random bits: not to be guessed, and never the same twice.
         sid = SID_PREFIX + secrets.token_urlsafe(18)
         gone = Gate(system.runtime.parker)
-        connection = Connection(self, sid, scope, transport, gone, self.forget)
+        connection = Connection(
+            self, sid, scope, transport, gone, identity, self.forget
+        )
         self.connections[sid] = connection
         self._counts["connections"] += 1
+        if CONNECTED.enabled:
+            CONNECTED.log(sid=sid, address=address_of(scope), user=connection.user)
         return connection
+
+    def _check_accepting(self) -> None:
+        if self._supervisor is None:
+            raise HandshakeRefused(503, "not running")
+        if self._farewell is not None:
+            raise HandshakeRefused(503, "draining")
+
+    async def _identify(self, scope: Scope) -> Identity | None:
+        caller = self.caller()
+        try:
+            return await self.admission.identify(scope, caller)
+        finally:
+            caller.close()
+
+    async def _refuse(
+        self, scope: Scope, transport: Transport, refused: HandshakeRefused
+    ) -> None:
+        self._counts["refused"] += 1
+        self._counts[f"refused {refused.status}"] += 1
+        if self._supervisor is None:
+            NOT_RUNNING.log()
+        elif REFUSED.enabled:
+            REFUSED.log(
+                address=address_of(scope), status=refused.status, reason=refused.reason
+            )
+        await transport.refuse(refused.status, refused.reason)
 
     async def _drain_at(self, stopping: Stopping) -> None:
         """Drain when the server is told to stop, not when it has lost patience."""
@@ -272,6 +331,30 @@ class Server:
             self._inbound = self._inbound.plus(inbox, ended=True)
             outbox = connection.writer.outbox.statistics()
             self._outbound = self._outbound.plus(outbox, ended=True)
+            if DISCONNECTED.enabled:
+                DISCONNECTED.log(
+                    sid=connection.sid,
+                    user=connection.user,
+                    code=connection.close_code,
+                    reason=connection.close_reason,
+                    seconds=connection.context.runtime.now() - connection.since,
+                    received=inbox.accepted,
+                    sent=outbox.handled,
+                )
+
+    def kick(
+        self, is_meant: Callable[[Connection], bool], code: int, reason: str
+    ) -> int:
+        """Disconnect those that *is_meant* says; return how many there were."""
+        meant = [
+            connection
+            for connection in self.connections.values()
+            if connection.is_set_up and connection.connected and is_meant(connection)
+        ]
+        for connection in meant:
+            self.count("kicked")
+            connection.close(code, reason)
+        return len(meant)
 
     def require_running(self) -> ActorSystem:
         """The system.
@@ -283,20 +366,37 @@ class Server:
             raise NotRunning("the adapter is not running")
         return self.system
 
+    def health(self) -> Health:
+        """Whether new connections are taken."""
+        connections = len(self.connections)
+        if self.accepting:
+            return Health(True, "running", connections)
+        stopped = self.system is None
+        return Health(False, "stopped" if stopped else "draining", connections)
+
     def statistics(self) -> AdapterStatistics:
         """A frozen snapshot."""
-        inbound, outbound = self._inbound, self._outbound
-        for connection in self.connections.values():
-            if connection.is_set_up:
-                inbound = inbound.plus(connection.context.mailbox.statistics())
-                outbound = outbound.plus(connection.writer.outbox.statistics())
+        # A copy: it may be the thread of an exporter that asks.
+        live = [each for each in self.connections.copy().values() if each.is_set_up]
+        inbound = self._inbound.plus_all(each.context.mailbox for each in live)
+        outbound = self._outbound.plus_all(each.writer.outbox for each in live)
         counts = self._counts
         return AdapterStatistics(
             connections=len(self.connections),
             connections_total=counts["connections"],
             refused=counts["refused"],
+            refused_full=counts["refused 503"] + counts["refused 429"],
+            refused_unauthorised=counts["refused 401"] + counts["refused 403"],
+            expired=counts["expired"],
+            kicked=counts["kicked"],
             rejected=counts["rejected"],
             strikes=counts["strikes"],
+            rate_limited=counts["rate_limited"],
+            rate_closed=counts["rate_closed"],
+            throttled=counts["throttled"],
+            pings=counts["pings"],
+            unanswered=counts["unanswered"],
+            idle=counts["idle"],
             handler_errors=counts["handler_errors"],
             overflows=counts[TOO_MANY] + counts[TOO_LARGE],
             overflows_by_bytes=counts[TOO_LARGE],

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
-from ..actors import MailboxStatistics
+from ..actors import Mailbox, MailboxStatistics
 
 
 @final
@@ -37,6 +38,21 @@ class Flow:
             self.pending + mailbox.pending - lost,
         )
 
+    def plus_all(self, mailboxes: Iterable[Mailbox[Any]]) -> Flow:
+        """This flow and those of *mailboxes* together.
+
+        In one go: a snapshot of each costs ten times as much, and there are twenty
+        thousand.
+        """
+        accepted, handled = self.accepted, self.handled
+        dead_lettered, pending = self.dead_lettered, self.pending
+        for mailbox in mailboxes:
+            accepted += mailbox.accepted
+            handled += mailbox.handled
+            dead_lettered += mailbox.dead_lettered
+            pending += mailbox.pending
+        return Flow(accepted, handled, dead_lettered, pending)
+
 
 @final
 @dataclass(frozen=True, slots=True)
@@ -46,9 +62,21 @@ class AdapterStatistics:
     Attributes:
         connections: Clients connected now.
         connections_total: Connections accepted since the start.
-        refused: Handshakes refused, because it was not running or draining.
+        refused: Handshakes refused, for whatever reason.
+        refused_full: Those of them refused because there was no room (HTTP 503, and
+            429 by address), or because it was draining.
+        refused_unauthorised: Those of them that were not let in by origin, ban or
+            ``authenticate`` (HTTP 401 and 403).
+        expired: Clients disconnected because their credentials have expired.
+        kicked: Clients disconnected by `ActorAdapter.kick` or `ActorAdapter.ban`.
         rejected: Clients turned away by ``on_connect``.
-        strikes: Unreadable messages.
+        strikes: Unreadable messages, and those beyond the rates with `Excess.STRIKE`.
+        rate_limited: Those of them beyond the rates.
+        rate_closed: Clients disconnected by `Excess.CLOSE`.
+        throttled: Messages that were made to wait by `Excess.THROTTLE`.
+        pings: Pings sent to clients that were silent.
+        unanswered: Clients disconnected because they did not answer one.
+        idle: Clients disconnected because they were silent for too long.
         handler_errors: Handlers that raised something unforeseen.
         overflows: Clients disconnected because their outbox was full.
         overflows_by_bytes: Those of them whose outbox was full of bytes.
@@ -65,8 +93,18 @@ class AdapterStatistics:
     connections: int
     connections_total: int
     refused: int
+    refused_full: int
+    refused_unauthorised: int
+    expired: int
+    kicked: int
     rejected: int
     strikes: int
+    rate_limited: int
+    rate_closed: int
+    throttled: int
+    pings: int
+    unanswered: int
+    idle: int
     handler_errors: int
     overflows: int
     overflows_by_bytes: int

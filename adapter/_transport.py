@@ -43,16 +43,16 @@ class Transport(Protocol):
         """What the server says of its own end, where it does."""
         ...
 
-    async def accept(self) -> None:
-        """Take the connection.
+    async def accept(self, subprotocol: str | None = None) -> None:
+        """Take the connection, and tell the client the *subprotocol*.
 
         Raises:
             TransportClosed: The peer left while it was waiting.
         """
         ...
 
-    async def refuse(self, status: int) -> None:
-        """Do not take it; *status* is the HTTP status, where there is one."""
+    async def refuse(self, status: int, reason: str = "") -> None:
+        """Do not take it; with an HTTP status and a word, where there is one."""
         ...
 
     async def receive(self) -> Frame:

@@ -6,21 +6,29 @@ the registry.
 
 from __future__ import annotations
 
+import logging
 from abc import abstractmethod
 from typing import Any, Protocol, TypeVar
 
 from ..actors import Actor, ActorNotAlive, MailboxOptions, Registry
 from ._acks import Acks, Callback
+from ._admission import Admission
 from ._answers import Answers
 from ._asgi import Scope
+from ._bans import BANNED
+from ._bucket import Rates
 from ._calling import Caller
 from ._client import Client
-from ._codec import Codec
-from ._dispatcher import Dispatcher, check_event
+from ._codec import Codec, NotEncodable
+from ._dispatcher import ROOT, Dispatcher, check_event
 from ._errors import ClientGone
+from ._identity import EXPIRED, Credentials, Identity
 from ._options import Options
+from ._pulse import Pulse
 from ._rooms import Rooms, check_room
 from ._writer import Outgoing, Writer
+
+_log = logging.getLogger("greenroom.adapter")
 
 M = TypeVar("M")
 
@@ -29,12 +37,15 @@ class House(Protocol):
     """What a connection needs of the server it lives in."""
 
     options: Options
+    admission: Admission
     answers: Answers
     outbox_bounds: MailboxOptions
     codec: Codec
     dispatcher: Dispatcher
     registry: Registry
     answers_unknown: bool
+    rates: Rates | None
+    pulse: Pulse | None
     client_class: type[Client]
 
     def caller(self) -> Caller:
@@ -56,10 +67,12 @@ class Voice(Actor[M]):
     __slots__ = (
         "_acks",
         "_clients",
+        "_credentials",
         "_house",
         "_rooms",
         "_session",
         "close_code",
+        "identity",
         "sid",
         "writer",
     )
@@ -70,9 +83,12 @@ class Voice(Actor[M]):
     _acks: Acks
     _rooms: Rooms
 
-    def __init__(self, house: House, sid: str) -> None:
+    def __init__(self, house: House, sid: str, identity: Identity | None) -> None:
         self._house = house
         self.sid: str = sid
+        self.identity = identity
+        # Made for an identity that expires.
+        self._credentials: Credentials | None = None
         self.close_code: int | None = None
         self._session: dict[str, Any] | None = None
         self._clients: dict[str, Client] = {}
@@ -138,6 +154,52 @@ class Voice(Actor[M]):
             self._acks.forget(id)
             raise
         return await self._acks.wait(id, ask)
+
+    # -- identity ----------------------------------------------------------
+
+    def identify(self, identity: Identity) -> None:
+        """See `Client.identify`."""
+        if not isinstance(identity, Identity):  # pyright: ignore[reportUnnecessaryIsInstance]  # for who has no types
+            raise TypeError(f"identity must be an Identity, got {identity!r:.64}")
+        if not self.connected:
+            raise ClientGone(self.sid)
+        if self.identity is not None and self.identity.user != identity.user:
+            raise ValueError(
+                f"client {self.sid} is {self.identity.user!r}, and cannot become "
+                f"{identity.user!r}"
+            )
+        self.identity = identity
+        if self._house.admission.bans.holds("user", identity.user):
+            self.close(*BANNED)
+        else:
+            self._hold(identity)
+
+    def _hold(self, identity: Identity) -> None:
+        """See to it that *identity* ends when it shall."""
+        if identity.seconds is not None:
+            if self._credentials is None:
+                notice = self._house.options.renew_seconds
+                self._credentials = Credentials(
+                    self.context.runtime, notice, self._expiring, self._expired
+                )
+            self._credentials.last(identity.seconds)
+        elif self._credentials is not None:
+            self._credentials.cancel()
+
+    def _expiring(self, seconds: float) -> None:
+        try:
+            frame = self._house.codec.event(
+                "expiring", {"seconds": seconds}, ROOT, None
+            )
+        except NotEncodable:
+            _log.exception("the client cannot be told that its credentials expire")
+            return
+        # Not waited for, and no reason to give a slow client up.
+        self.writer.outbox.put(Outgoing(frame, volatile=True))
+
+    def _expired(self) -> None:
+        self._house.count("expired")
+        self.close(*EXPIRED)
 
     # -- rooms and the rest of Link ----------------------------------------
 

@@ -13,7 +13,6 @@ own pongs and closes included.
 
 from __future__ import annotations
 
-import logging
 import os
 import socket
 import struct
@@ -27,10 +26,9 @@ from typing import Any, Protocol, final
 import anyio
 from anyio.lowlevel import checkpoint
 
+from ._events import HYPERCORN_UNEXPECTED, HYPERCORN_UNTESTED
 from ._frames import WINDOW_BITS, Message
 from ._transport import Stopping, TransportClosed
-
-_log = logging.getLogger("greenroom.adapter")
 
 _TESTED = "0.18."
 
@@ -77,7 +75,7 @@ class Wire(Protocol):
         ...
 
     async def settle(self) -> None:
-        """Wait until the kernel has all that was written."""
+        """Wait until the kernel has all that was written, and TLS is closed."""
         ...
 
     def abort(self) -> None:
@@ -137,15 +135,21 @@ class _AsyncioWire(_Stream):
         except (OSError, RuntimeError) as error:
             raise TransportClosed(1006, str(error)) from error
 
+    @property
+    def _tls(self) -> bool:
+        return self._transport.get_extra_info("ssl_object") is not None
+
     async def flush(self) -> None:
         """Nothing: there is never a rest."""
 
     async def settle(self) -> None:
-        if not self._buffered():
-            return
         with suppress(OSError, RuntimeError):
-            self._transport.set_write_buffer_limits(0)
-            await self._writer.drain()
+            if self._buffered():
+                self._transport.set_write_buffer_limits(0)
+                await self._writer.drain()
+            if self._tls and self._transport.is_closing():
+                # The peer has a part in it, for which asyncio waits 30 seconds.
+                await self._writer.wait_closed()
 
     def abort(self) -> None:
         _reset_on_close(self._transport.get_extra_info("socket"))
@@ -283,12 +287,7 @@ def _is_known() -> bool:
             found = "of no version"
         _known = found.startswith(_TESTED)
         if not _known:
-            _log.warning(
-                "hypercorn %s is not the %sx this was tested with: "
-                "WebSockets go by plain ASGI, slower",
-                found,
-                _TESTED,
-            )
+            HYPERCORN_UNTESTED.log(version=found, tested=_TESTED)
     return _known
 
 
@@ -324,6 +323,9 @@ def find_wire(send: object) -> Wire | None:
         return None
     wire: Wire
     try:
+        if stream.closed:
+            # Its client left first: hypercorn has ignored the accept.
+            return None
         if hasattr(server, "writer"):
             wire = _AsyncioWire(stream, server.writer)
         # With TLS there is no writing without Trio; and what is being written
@@ -335,7 +337,7 @@ def find_wire(send: object) -> Wire | None:
         _forget_http(stream)
     except AttributeError as error:
         _known = False
-        _log.warning("hypercorn is not as expected (%s): plain ASGI it is", error)
+        HYPERCORN_UNEXPECTED.log(cause=str(error))
         return None
     return wire
 

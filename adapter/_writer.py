@@ -13,7 +13,6 @@ Every frame that was accepted ends as written or as a dead letter.
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Hashable
 from dataclasses import dataclass
@@ -35,12 +34,11 @@ from ..actors import (
 )
 from ._acks import Acks, Callback
 from ._alarm import Alarm, ring_after
+from ._events import WRITE_FAILED
 from ._frames import Message
 from ._options import Options
 from ._packets import Frame
 from ._transport import Transport, TransportClosed
-
-_log = logging.getLogger("greenroom.adapter")
 
 # Stands in the outbox for a writer that sleeps: there is no task to be woken.
 _NO_TASK = object()
@@ -283,8 +281,8 @@ class Writer:
             if self._runtime.closing:
                 raise
             self._addressee.lost(1006, "")
-        except Exception:
-            _log.exception("writing to %s failed", self._path)
+        except Exception as error:
+            WRITE_FAILED.log(error, path=self._path)
             self._addressee.lost(1006, "")
         finally:
             self._scope = None

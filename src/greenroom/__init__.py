@@ -2,9 +2,12 @@
 
 This file is the public face and holds nothing but names.  The code stands in
 three folders at the top of the repository, each built on the ones before it:
-``actors``, then ``supervision``, then ``adapter``.
+``actors``, then ``supervision``, then ``adapter``.  On top of them, beside this
+file, stands ``_serve``, with the command ``python -m greenroom``.
 """
 
+from ._serve import serve
+from ._service import AppNotStarted
 from .actors import (
     Actor,
     ActorCrashed,
@@ -56,10 +59,14 @@ from .adapter import (
     ActorAdapter,
     AdapterError,
     AdapterStatistics,
+    Ban,
     Client,
     ClientGone,
     EventError,
     Excess,
+    Handshake,
+    HandshakeRefused,
+    Identity,
     NotEncodable,
     NotRunning,
     Options,
@@ -121,10 +128,12 @@ __all__ = [
     "ActorSystem",
     "AdapterError",
     "AdapterStatistics",
+    "AppNotStarted",
     "AskCycle",
     "AskTimeout",
     "AutoShutdown",
     "Backoff",
+    "Ban",
     "ChildCounts",
     "ChildDeclined",
     "ChildExists",
@@ -152,6 +161,9 @@ __all__ = [
     "FlagCleared",
     "FlagRaised",
     "GaveUp",
+    "Handshake",
+    "HandshakeRefused",
+    "Identity",
     "Intensity",
     "ItemFailed",
     "Killed",
@@ -205,4 +217,5 @@ __all__ = [
     "UnknownName",
     "WaitsFor",
     "is_abnormal",
+    "serve",
 ]

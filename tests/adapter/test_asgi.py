@@ -101,15 +101,25 @@ async def test_without_the_extension_a_refusal_is_a_close() -> None:
 
 async def test_a_refusal_is_a_whole_http_response() -> None:
     asgi = Asgi()
-    await transport_of(asgi).refuse(503)
+    await transport_of(asgi).refuse(429, "not now, später")
     assert asgi.sent == [
         {
             "type": "websocket.http.response.start",
-            "status": 503,
-            "headers": [(b"content-length", b"0")],
+            "status": 429,
+            "headers": [
+                (b"content-type", b"text/plain; charset=utf-8"),
+                (b"content-length", b"16"),
+            ],
         },
-        {"type": "websocket.http.response.body", "body": b""},
+        {"type": "websocket.http.response.body", "body": "not now, später".encode()},
     ]
+
+
+@pytest.mark.parametrize("subprotocol", ["chat.v2", None])
+async def test_the_server_is_told_which_subprotocol(subprotocol: str | None) -> None:
+    asgi = Asgi()
+    await transport_of(asgi).accept(subprotocol)
+    assert asgi.sent == [{"type": "websocket.accept", "subprotocol": subprotocol}]
 
 
 async def test_extensions_may_be_none() -> None:

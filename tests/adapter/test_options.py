@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from greenroom import Excess, Options, Overflow
+from greenroom import Options, Overflow
 
 COUNTS = [
     "inbox_messages",

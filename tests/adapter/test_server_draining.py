@@ -135,7 +135,7 @@ async def test_whoever_is_left_when_the_system_has_ended_is_let_go(
     async with chat.running():
         gone = Gate(chat.adapter.system.runtime.parker)
         never_ran = Connection(
-            server, "~sid", {}, MemoryTransport(), gone, server.forget
+            server, "~sid", {}, MemoryTransport(), gone, None, server.forget
         )
         server.connections["~sid"] = never_ran
     assert gone.opened

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import itertools
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias, final
 
@@ -38,6 +38,8 @@ def websocket_scope(
     *,
     query: str = "",
     headers: Mapping[str, str] | None = None,
+    subprotocols: Sequence[str] = (),
+    address: str = "127.0.0.1",
 ) -> dict[str, Any]:
     """The ASGI scope of a WebSocket handshake."""
     return {
@@ -53,9 +55,9 @@ def websocket_scope(
             (name.lower().encode("latin-1"), value.encode("latin-1"))
             for name, value in (headers or {}).items()
         ],
-        "client": ("127.0.0.1", 50000),
+        "client": (address, 50000),
         "server": ("127.0.0.1", 8000),
-        "subprotocols": [],
+        "subprotocols": list(subprotocols),
         "extensions": {},
     }
 
@@ -66,6 +68,8 @@ async def connect_raw(
     *,
     query: str = "",
     headers: Mapping[str, str] | None = None,
+    subprotocols: Sequence[str] = (),
+    address: str = "127.0.0.1",
     max_frames: int = DEFAULT_MAX_FRAMES,
 ) -> AsyncGenerator[MemoryPeer]:
     """Connect to *adapter*, which must be running, and speak in frames.
@@ -78,13 +82,21 @@ async def connect_raw(
         adapter: Where to connect.
         query: The query string of the handshake.
         headers: The headers of the handshake.
+        subprotocols: Those the client offers.
+        address: Where it comes from.
         max_frames: How many frames may be on their way, each way.
 
     Raises:
-        Refused: The adapter is not running, or draining.
+        Refused: The adapter does not let it in.
     """
     transport = MemoryTransport(max_frames)
-    scope = websocket_scope(adapter.path, query=query, headers=headers)
+    scope = websocket_scope(
+        adapter.path,
+        query=query,
+        headers=headers,
+        subprotocols=subprotocols,
+        address=address,
+    )
     async with bare_task_group() as tasks:
         tasks.start_soon(adapter.serve, transport, scope)
         await transport.peer.wait_opened()
@@ -100,6 +112,8 @@ async def connect(
     *,
     query: str = "",
     headers: Mapping[str, str] | None = None,
+    subprotocols: Sequence[str] = (),
+    address: str = "127.0.0.1",
     timeout: float = DEFAULT_TIMEOUT,
     max_frames: int = DEFAULT_MAX_FRAMES,
 ) -> AsyncGenerator[MemoryClient]:
@@ -117,15 +131,22 @@ async def connect(
         adapter: Where to connect.
         query: The query string of the handshake.
         headers: The headers of the handshake.
+        subprotocols: Those the client offers.
+        address: Where it comes from.
         timeout: How long each wait of the client may last, in seconds.
         max_frames: How many frames may be on their way, each way.
 
     Raises:
-        Refused: The adapter is not running, or draining.
+        Refused: The adapter does not let it in.
     """
     async with (
         connect_raw(
-            adapter, query=query, headers=headers, max_frames=max_frames
+            adapter,
+            query=query,
+            headers=headers,
+            subprotocols=subprotocols,
+            address=address,
+            max_frames=max_frames,
         ) as peer,
         bare_task_group() as tasks,
     ):

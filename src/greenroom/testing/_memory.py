@@ -18,11 +18,13 @@ class Refused(Exception):
 
     Attributes:
         status: The HTTP status it was refused with.
+        reason: The word that came with it.
     """
 
-    def __init__(self, status: int) -> None:
-        super().__init__(f"the connection was refused with {status}")
+    def __init__(self, status: int, reason: str = "") -> None:
+        super().__init__(f"the connection was refused with {status} {reason}".strip())
         self.status = status
+        self.reason = reason
 
 
 @final
@@ -42,16 +44,18 @@ class MemoryTransport:
         self._faults = _Faults()
         self.peer: MemoryPeer = MemoryPeer(self._inbound, self._outbound, self._faults)
 
-    async def accept(self) -> None:
+    async def accept(self, subprotocol: str | None = None) -> None:
         """See `Transport`."""
         await checkpoint()
         self._inbound.raise_if_ended()
+        self.peer.subprotocol = subprotocol
         self.peer.opened.set()
 
-    async def refuse(self, status: int) -> None:
+    async def refuse(self, status: int, reason: str = "") -> None:
         """See `Transport`."""
         await checkpoint()
         self.peer.refused = status
+        self.peer.refused_reason = reason
         self.peer.opened.set()
 
     async def receive(self) -> Frame:
@@ -106,6 +110,8 @@ class MemoryPeer:
     Attributes:
         opened: Set when the server has accepted or refused.
         refused: The HTTP status it refused with.
+        refused_reason: The word that came with it.
+        subprotocol: The one it has agreed to.
         aborted: Whether the server has dropped the connection without a word.
     """
 
@@ -115,6 +121,8 @@ class MemoryPeer:
         self._faults = faults
         self.opened: anyio.Event = anyio.Event()
         self.refused: int | None = None
+        self.refused_reason: str = ""
+        self.subprotocol: str | None = None
         self.aborted = False
 
     async def wait_opened(self) -> None:
@@ -125,7 +133,7 @@ class MemoryPeer:
         """
         await self.opened.wait()
         if self.refused is not None:
-            raise Refused(self.refused)
+            raise Refused(self.refused, self.refused_reason)
 
     async def send(self, frame: Frame) -> None:
         """Send *frame* to the server; wait while that reads nothing.

@@ -1,0 +1,193 @@
+"""Ear: the half of a connection that its client is heard through.
+
+It reads in the server's task: frame after frame, within the rates, decoded, and
+into the inbox.  It waits for room there, and so pushes back on the client; and it
+never handles anything itself but acks and pings, which must not wait.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import TYPE_CHECKING, TypeAlias, final
+
+import anyio
+
+from ..actors import ActorNotAlive, MailboxOptions, Runtime
+from ._acks import Callback
+from ._bucket import Bucket, size_of
+from ._identity import Identity
+from ._options import Excess, Options
+from ._packets import Ack, BadFrame, Event, set_weight
+from ._pulse import PING, WORD, Beat
+from ._transport import Transport, TransportClosed
+from ._voice import House, Voice
+from ._writer import Outgoing
+
+if TYPE_CHECKING:
+    from ._bucket import Rates
+
+TOO_MANY = 1008, "too many messages"
+UNREADABLE = 1008, "too many unreadable messages"
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The first message: greet the client."""
+
+    weight: int = 0
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """An ack came that a callback waits for."""
+
+    callback: Callback
+    data: object
+    weight: int
+
+
+Inbound: TypeAlias = Event | Opened | Answered
+
+
+def inbox_options(options: Options) -> MailboxOptions:
+    """The bounds of every inbox; made once for all."""
+    return MailboxOptions(
+        capacity=options.inbox_messages,
+        weigh=attrgetter("weight"),
+        max_weight=options.inbox_bytes,
+    )
+
+
+class Ear(Voice[Inbound]):
+    """Base of `Connection`, which sets what is only declared here."""
+
+    __slots__ = ("_bucket", "_strikes", "beat")
+
+    transport: Transport
+
+    def __init__(self, house: House, sid: str, identity: Identity | None) -> None:
+        super().__init__(house, sid, identity)
+        self._strikes = 0
+        # There where there are rates, and where silence is of interest.
+        self._bucket: Bucket | None = None
+        self.beat: Beat | None = None
+
+    @abstractmethod
+    def lost(self, code: int, reason: str) -> None:
+        """The client has gone by itself."""
+
+    def _listen(self, runtime: Runtime) -> None:
+        """Make what is needed to read."""
+        rates: Rates | None = self._house.rates
+        if rates is not None:
+            self._bucket = Bucket(rates, runtime.tick())
+        if self._house.pulse is not None:
+            self.beat = self._house.pulse.begin(runtime)
+
+    @property
+    def inbox_full(self) -> bool:
+        """Whether the reader waits for room, and does not read."""
+        return self.context.mailbox.in_line > 0
+
+    async def read(self) -> None:
+        """Read until the transport is closed, or the actor has ended."""
+        ref = self.context.ref
+        codec = self._house.codec
+        tick = self.context.runtime.tick
+        bucket, beat = self._bucket, self.beat
+        try:
+            while True:
+                frame = await self.transport.receive()
+                size = size_of(frame)
+                if (
+                    bucket is not None
+                    and (seconds := bucket.take(size, tick()))
+                    and not await self._passes(seconds)
+                ):
+                    continue
+                try:
+                    packet = codec.decode(frame)
+                except BadFrame as bad:
+                    if beat is not None:
+                        beat.heard = WORD
+                    self._strike(bad, UNREADABLE)
+                    continue
+                if isinstance(packet, Event):
+                    if beat is not None:
+                        beat.heard = WORD
+                    if packet.event == PING and self._answers_ping(packet):
+                        continue
+                    set_weight(packet, size)
+                    await ref.send(packet)
+                    continue
+                if beat is not None:
+                    beat.hear_ack(packet.id)
+                if isinstance(packet, Ack):
+                    callback = self._acks.answered(packet.id, packet.data)
+                    if callback is not None:
+                        await ref.send(Answered(callback, packet.data, size))
+                else:
+                    self._acks.failed(packet.id, packet.code, packet.message)
+        except TransportClosed as closed:
+            self.lost(closed.code, closed.reason)
+        except ActorNotAlive:
+            pass  # it is being disconnected; what still comes is not read
+
+    async def _passes(self, seconds: float) -> bool:
+        """A message has come *seconds* too early: whether it is handled all the same.
+
+        Then they are over when this returns.
+        """
+        beat, house = self.beat, self._house
+        if beat is not None:
+            beat.heard = WORD
+        if not self.connected:
+            return False
+        match house.options.excess:
+            case Excess.THROTTLE:
+                house.count("throttled")
+                if beat is not None:
+                    beat.held = True
+                await anyio.sleep(seconds)
+                if beat is not None:
+                    beat.held = False
+                return True
+            case Excess.STRIKE:
+                house.count("rate_limited")
+                text = f"expected no message for {seconds:.3g} s"
+                self._strike(BadFrame("rate_limited", text), TOO_MANY)
+            case Excess.CLOSE:
+                house.count("rate_closed")
+                self.close(*TOO_MANY)
+        return False
+
+    def _strike(self, bad: BadFrame, last: tuple[int, str]) -> None:
+        """Answer *bad*, or disconnect with *last* if it is one too many."""
+        self._house.count("strikes")
+        self._strikes += 1
+        if self._strikes > self._house.options.max_strikes:
+            self.close(*last)
+            return
+        # Not waited for: who does not read its errors is too slow like any other.
+        self.writer.outbox.put(self._house.answers.to_unreadable(bad))
+
+    def _answers_ping(self, packet: Event) -> bool:
+        """Answer the client's own ping, unless that is the application's event.
+
+        At once: however long its handlers take, the connection is alive.
+        """
+        house = self._house
+        dispatcher = house.dispatcher
+        if (
+            not house.answers_unknown
+            or not dispatcher.knows(packet.namespace)
+            or dispatcher.find(PING, packet.namespace) is not None
+        ):
+            return False
+        if packet.id is not None:
+            self.writer.outbox.put(Outgoing(house.codec.ack(packet.id, None)))
+        return True

@@ -1,0 +1,112 @@
+"""Handshake: a client that asks to come in, as the application may look at it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http.cookies import CookieError, SimpleCookie
+from typing import final
+
+from ._asgi import Scope
+from ._client import address_of, headers_of, query_of
+
+
+@final
+class HandshakeRefused(Exception):
+    """Raise it in the hook of `ActorAdapter.authenticate` to turn a client away.
+
+    Attributes:
+        status: The HTTP status, 400 to 599; sent where the server can.
+        reason: A word for logs and for the answer's body.
+    """
+
+    def __init__(self, status: int = 403, reason: str = "refused") -> None:
+        super().__init__(status, reason)
+        self.status = _check_status(status)
+        self.reason = _check_reason(reason)
+
+    def __str__(self) -> str:
+        return f"{self.status} {self.reason}"
+
+
+@final
+class Handshake:
+    """What a client says of itself before it is accepted.
+
+    All of it comes from the client, and none of it is true because it says so.
+    Its ``repr`` shows no credentials.
+
+    Attributes:
+        scope: The ASGI scope.
+    """
+
+    __slots__ = ("scope",)
+
+    def __init__(self, scope: Scope) -> None:
+        self.scope = scope
+
+    def __repr__(self) -> str:
+        return f"<Handshake {self.path!r:.64} from {self.address}>"
+
+    @property
+    def path(self) -> str:
+        """The path of its URL."""
+        path: str = self.scope["path"]
+        return path
+
+    @property
+    def address(self) -> str | None:
+        """Its address, as the server reports it: behind a proxy, the proxy's."""
+        return address_of(self.scope)
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Its headers, names in lower case; repeated ones joined."""
+        return headers_of(self.scope)
+
+    @property
+    def query_params(self) -> Mapping[str, str]:
+        """The parameters of its URL; of repeated ones the last."""
+        return query_of(self.scope)
+
+    @property
+    def origin(self) -> str | None:
+        """Where the page comes from that connects, if a browser says so."""
+        return self.headers.get("origin")
+
+    @property
+    def cookies(self) -> Mapping[str, str]:
+        """Its cookies; none, if they cannot be read."""
+        try:
+            cookies = SimpleCookie(self.headers.get("cookie", ""))
+        except CookieError:
+            return {}
+        return {name: morsel.value for name, morsel in cookies.items()}
+
+    @property
+    def token(self) -> str | None:
+        """The bearer token: of ``authorization``, else ``access_token`` of the URL.
+
+        A browser can send no header of its choice with a WebSocket, and URLs are
+        written to logs: let a token in a URL live for seconds (RFC 6750, section
+        2.3), or use a cookie.
+        """
+        kind, _, token = self.headers.get("authorization", "").partition(" ")
+        if kind.lower() == "bearer" and token.strip():
+            return token.strip()
+        return self.query_params.get("access_token") or None
+
+
+def _check_status(status: object) -> int:
+    if not isinstance(status, int) or isinstance(status, bool):
+        raise TypeError(f"status must be an int, got {status!r}")
+    if not 400 <= status <= 599:
+        raise ValueError(f"status must be 400 to 599, got {status!r}")
+    return status
+
+
+def _check_reason(reason: object) -> str:
+    if not isinstance(reason, str):
+        raise TypeError(f"reason must be a str, got {reason!r}")
+    if len(reason) > 200 or not reason.isprintable():
+        raise ValueError("reason must be printable, of at most 200 characters")
+    return reason
