@@ -81,6 +81,28 @@ HIDDEN = {
 }
 
 AT_THE_LIMIT = {
+    "max_connections": "refused with 503",
+    "max_connections_per_address": "refused with 429",
+    "trusted_origins": "refused with 403",
+    "subprotocols": "none is agreed; a client that wants one leaves by itself",
+    "handshake_seconds": "refused with 503",
+    "renew_seconds": "the client gets the event `expiring`",
+    "max_bans": "the ban that ends first is let go",
+    "ping_seconds": "the client is sent a `ping`",
+    "pong_seconds": "closed with 3008",
+    "idle_seconds": "closed with 3008",
+    "inbox_bytes": "its reader stops reading, and TCP pushes back on the client",
+    "message_rate": "`excess` decides",
+    "message_burst": "`message_rate` counts",
+    "byte_rate": "`excess` decides",
+    "byte_burst": "`byte_rate` counts",
+    "excess": "`THROTTLE` reads later; `STRIKE` and `CLOSE` end with 1008",
+    "presence_seconds": "the room gets the event `presence`",
+    "history_messages": "the oldest is forgotten",
+    "history_bytes": "the oldest is forgotten",
+    "history_seconds": "it is forgotten",
+    "max_histories": "the room that has been silent for longest is forgotten",
+    "health_path": "200, or 503",
     "inbox_messages": "its reader stops reading, and TCP pushes back on the client",
     "outbox_messages": "`overflow` decides; who emits to its sid waits",
     "outbox_bytes": "`overflow` decides; who emits to its sid waits",
@@ -315,7 +337,8 @@ def literal(value: object) -> str:
         return "math.inf" if value == math.inf else f"{value:g}"
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:_}" if value >= 10_000 else str(value)
-    return repr(value)
+    # What has no name of its own, such as AnyIO's task status that is ignored.
+    return "..." if " object at 0x" in repr(value) else repr(value)
 
 
 def unit_of(option: str) -> str:

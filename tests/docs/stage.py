@@ -4,6 +4,7 @@ connect /ws?name=Ann        a new connection; at /ws if nothing is said
 > {"event": "say"}          the client sends
 < {"event": "said"}         the server's next frame
 closed 1008 too much        the server's goodbye
+refused /ws?n=5 403 banned  a connection that is not accepted, its status, and why
 GET /online 200 0 online    a request, its status and its answer
 """
 
@@ -74,6 +75,8 @@ class Stage:
             await self._get(*rest.split(" ", 2))
         elif word == "connect":
             await self._connect(rest)
+        elif word == "refused":
+            await self._be_refused(*rest.split(" ", 2))
         elif word == ">":
             client = self._client or await self._connect("/ws")
             client.put("websocket.receive", text=rest)
@@ -94,6 +97,17 @@ class Stage:
         client.put("websocket.connect")
         await client.get("websocket.accept")
         return client
+
+    async def _be_refused(self, target: str, status: str, reason: str) -> None:
+        self.leave()
+        extensions = {"websocket.http.response": {}}
+        asked = self.open("websocket", extensions=extensions, **_address(target))
+        asked.put("websocket.connect")
+        answer = await asked.get("websocket.http.response.start")
+        assert answer["status"] == int(status)
+        body = (await asked.get("websocket.http.response.body"))["body"]
+        assert body.decode() == reason
+        asked.put("websocket.disconnect", code=1006)
 
     def leave(self) -> None:
         if self._client is not None:

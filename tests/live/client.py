@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import json
 import socket
+import ssl
 import struct
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -144,7 +145,13 @@ class Peer:
 class Crowd:
     """Opens clients, and closes those that are left at the end."""
 
-    def __init__(self, server: HypercornServer, nursery: trio.Nursery) -> None:
+    def __init__(
+        self,
+        server: HypercornServer,
+        nursery: trio.Nursery,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._tls = tls
         self._server = server
         self._nursery = nursery
         self._streams: list[trio.SocketStream] = []
@@ -167,7 +174,9 @@ class Crowd:
             self._streams.append(stream)
             websocket = await wrap_client_stream(
                 self._nursery,
-                stream,
+                stream
+                if self._tls is None
+                else trio.SSLStream(stream, self._tls, server_hostname="localhost"),
                 f"127.0.0.1:{self._server.port}",
                 path,
                 extra_headers=[
@@ -184,13 +193,20 @@ class Crowd:
             await stream.send_all(octets)
         reset(stream.socket)
 
-    async def knock(self, octets: bytes) -> bytes:
-        """Send *octets* as the first thing on a connection; the answer's beginning."""
+    async def knock(self, octets: bytes, until: bytes = b"") -> bytes:
+        """Send *octets* as the first thing on a connection; what comes, to *until*."""
+        answer = b""
         with trio.fail_after(WAIT_SECONDS):
             stream = await trio.open_tcp_stream("127.0.0.1", self._server.port)
+            # The server may drop it without a word.
             async with stream:
-                await stream.send_all(octets)
-                return bytes(await stream.receive_some())
+                with contextlib.suppress(trio.BrokenResourceError):
+                    await stream.send_all(octets)
+                    while more := await stream.receive_some():
+                        answer += more
+                        if until in answer:
+                            break
+        return answer
 
     async def welcome(self, path: str = "/ws", **options: Any) -> Peer:
         """Connect to an app that greets its clients with their sid."""
@@ -218,10 +234,12 @@ class Crowd:
 
 
 @asynccontextmanager
-async def crowd(server: HypercornServer) -> AsyncGenerator[Crowd]:
+async def crowd(
+    server: HypercornServer, *, tls: ssl.SSLContext | None = None
+) -> AsyncGenerator[Crowd]:
     """Clients of *server*; their sockets are closed at the end of the block."""
     async with trio.open_nursery() as nursery:
-        clients = Crowd(server, nursery)
+        clients = Crowd(server, nursery, tls)
         try:
             yield clients
         finally:
