@@ -49,6 +49,10 @@ class Home(Addressee, Waiting, Protocol):
         """Whether *message*, over which it crashed, is for the next incarnation."""
         ...
 
+    def exited(self, reason: ExitReason) -> None:
+        """This incarnation has come to its end."""
+        ...
+
 
 class Possessor(Protocol):
     """The incarnation, as what belongs to it knows it."""

@@ -156,10 +156,11 @@ class Cell(Generic[M]):
             return
         # Its parent may have thought that there would be no other.
         self.mailbox.reopen()
+        self.runtime.restarts += self.incarnation > 1
         self.runtime.cells.add(self)
         context = self.runtime.new_context()
         context.run(life.make, self._factory)
-        self.runtime.start_task(self._run, life, context=context)
+        self.runtime.start_task(life.live, self._start_timeout, context=context)
 
     async def wait_started(self) -> ExitReason | None:
         """Wait until this incarnation has started.
@@ -173,12 +174,10 @@ class Cell(Generic[M]):
         await life.wait_started()
         return None if life.ran else life.reason
 
-    async def _run(self, life: Incarnation[M]) -> None:
-        reason = await life.live(self._start_timeout)
-        if not life.done:  # by being given up for unkillable
-            self._exited(life, reason)
-
-    def _exited(self, life: Incarnation[M], reason: ExitReason) -> None:
+    def exited(self, reason: ExitReason) -> None:
+        """This incarnation has come to its end.  Called in its task."""
+        life = self.life
+        assert life is not None
         over, self._failed_over = self._failed_over, None
         self.report = report_crash(
             self.path, self.incarnation, reason, life.actor, over

@@ -182,8 +182,9 @@ class Directory:
 
     def sizes(self) -> Mapping[Any, int]:
         """How many members each group has."""
-        sizes = {key[1]: len(members) for key, members in self._groups.items()}
-        return MappingProxyType(sizes)
+        # A copy: another thread may be the one that looks.
+        groups = self._groups.copy()
+        return MappingProxyType({key[1]: len(each) for key, each in groups.items()})
 
     def listen(self, listener: Callable[[RegistryEvent], None]) -> Callable[[], None]:
         """Call *listener*, in place, with every change from now on.

@@ -130,16 +130,13 @@ class Incarnation(Generic[M]):
         if _is_default(actor, "started"):
             self._begin()
 
-    async def live(self, start_timeout: float) -> ExitReason:
-        """Start, serve and stop, in its own task; return why it ended.
-
-        Given up meanwhile, see `abandon`, what it returns is of no interest.
-        """
+    async def live(self, start_timeout: float) -> None:
+        """Start, serve and stop, in its own task; tell its home why it ended."""
         self._killed = self._killed or self._home.runtime.closing
         # It may have been told to end before its task came to run.
         reason = self._told()
         if reason is None:
-            reason = await self._guarded(self._start_and_serve, start_timeout)
+            reason = await self._guarded(self._start_and_serve(start_timeout))
             reason = reason or self._told()
         if self.ran:
             assert reason is not None
@@ -149,16 +146,16 @@ class Incarnation(Generic[M]):
             reason = Declined() if declines else StartFailed(reason.error)
         await self._end_tasks()
         if self.ran and not self._killed and not _is_default(self.actor, "stopped"):
-            failure = await self._guarded(self._stop, reason)
+            assert reason is not None
+            failure = await self._guarded(self._stop(reason))
             if failure is not None and not isinstance(reason, Crashed):
                 reason = failure
             # It may have started some.
             await self._end_tasks()
-        return Killed() if reason is None else reason
+        if not self.done:  # by being given up meanwhile, see `abandon`
+            self._home.exited(Killed() if reason is None else reason)
 
-    async def _guarded(
-        self, step: Callable[..., Coroutine[Any, Any, None]], *args: Any
-    ) -> ExitReason | None:
+    async def _guarded(self, step: Coroutine[Any, Any, None]) -> ExitReason | None:
         """Run a part of the actor's code; what escapes becomes a reason.
 
         Returns:
@@ -167,7 +164,7 @@ class Incarnation(Generic[M]):
         runtime = self._home.runtime
         try:
             with anyio.CancelScope() as self._scope:
-                await step(*args)
+                await step
                 return None
         except GeneratorExit:
             raise  # the event loop is being torn down under us

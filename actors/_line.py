@@ -98,6 +98,11 @@ class Line(Room[M]):
         """Whether *message* would be accepted without policy having a say."""
         return not self._barred and self._fits(self._weight_of(message))
 
+    @property
+    def in_line(self) -> int:
+        """How many senders wait for room."""
+        return len(self._senders or ())
+
     def wait_for_room(self, message: M) -> Sender | None:
         """Put *message* if there is room, else queue up for it.
 

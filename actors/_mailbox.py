@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, TypeVar, final
 
 from ._capacity import MailboxOptions, MailboxOwner, MailboxStatistics, Overflow
@@ -47,6 +48,9 @@ def _content(message: object) -> object:
     return message.message if isinstance(message, Envelope) else message
 
 
+# One for all mailboxes of the same options: one each would weigh as much as the rest
+# of an idle mailbox.
+@lru_cache(maxsize=64)
 def _of_content(
     function: Callable[[object], int] | None,
 ) -> Callable[[object], int] | None:

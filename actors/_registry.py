@@ -10,9 +10,9 @@ A publication goes to each member's mailbox and never waits for one, see
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable
-from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeVar, cast, final
+from typing import Any, TypeVar, cast, final
 
 from anyio.lowlevel import checkpoint
 
@@ -24,6 +24,17 @@ from ._exit import ExitReason
 from ._locks import Lock, Locks
 from ._mailbox import Mailbox
 from ._named import NamedRef
+from ._orders import (
+    Barrier,
+    Deliver,
+    Drop,
+    Join,
+    Order,
+    Prepare,
+    Publish,
+    Register,
+    Update,
+)
 from ._parking import Gate
 from ._publishing import publish
 from ._ref import ActorRef, body_of
@@ -31,71 +42,11 @@ from ._ref import ActorRef, body_of
 M = TypeVar("M")
 V = TypeVar("V")
 
-
-@final
-@dataclass(frozen=True, slots=True)
-class _Register:
-    key: Key
-    ref: ActorRef[Any]
-    value: object
+_log = logging.getLogger("greenroom.actors")
 
 
 @final
-@dataclass(frozen=True, slots=True)
-class _Join:
-    group: Key
-    ref: ActorRef[Any]
-    mailbox: Mailbox[Any]
-    value: object
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class _Update:
-    key: Key
-    ref: ActorRef[Any]
-    function: Callable[[Any], object]
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class _Drop:
-    """Give up a name or a group; everything, if it does not say what."""
-
-    ref: ActorRef[Any]
-    holding: Name | Membership | None
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class _Publish:
-    groups: tuple[Key, ...]
-    message: object
-    skip: Collection[ActorRef[Any]]
-
-
-@final
-@dataclass(frozen=True, slots=True, eq=False)
-class _Deliver:
-    """The message has its room already: see `Mailbox.promise`."""
-
-    mailbox: Mailbox[Any]
-    message: object
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class _Barrier:
-    """Answered when all that was told before has been handled."""
-
-
-_Command: TypeAlias = (
-    _Register | _Join | _Update | _Drop | _Publish | _Deliver | _Barrier
-)
-
-
-@final
-class Registry(Directory, Actor[_Command]):
+class Registry(Directory, Actor[Order]):
     """Unique keys and groups of actors.
 
     One object is the actor and what others call it by; it works once it has
@@ -105,7 +56,7 @@ class Registry(Directory, Actor[_Command]):
     def __init__(self) -> None:
         super().__init__()
         # Promises that are still to be kept, in order.
-        self._owed: dict[_Deliver, None] = {}
+        self._owed: dict[Deliver, None] = {}
         # Keys that somebody is about to hold.
         self._spawning: dict[Key, Gate] = {}
         self._locks = Locks()
@@ -129,7 +80,7 @@ class Registry(Directory, Actor[_Command]):
             NameTaken: Another actor holds it; ``holder`` says which.
             ActorNotAlive: *ref* has ended, or the registry has.
         """
-        await self._ask(_Register(typed(key), ref, value))
+        await self._ask(Register(typed(key), ref, value))
 
     async def update(self, key: Hashable, function: Callable[[Any], V]) -> V:
         """Replace the value of *key* by what *function* makes of the old one.
@@ -151,11 +102,11 @@ class Registry(Directory, Actor[_Command]):
             raise NotOwner(key, holder)
         if activation.owner is not body_of(holder):
             raise NotOwner(key, holder)
-        return cast("V", await self._ask(_Update(full, holder, function)))
+        return cast("V", await self._ask(Update(full, holder, function)))
 
     async def unregister(self, key: Hashable, ref: ActorRef[Any]) -> None:
         """Free *key*, if *ref* holds it."""
-        await self._ask(_Drop(ref, Name(typed(key))))
+        await self._ask(Drop(ref, Name(typed(key))))
 
     async def get_or_spawn(
         self, key: Hashable, spawn: Callable[[], Awaitable[ActorRef[M]]]
@@ -224,26 +175,35 @@ class Registry(Directory, Actor[_Command]):
         *,
         mailbox: Mailbox[Any] | None = None,
         value: object = None,
-    ) -> None:
+        in_turn: Callable[[], object] | None = None,
+    ) -> object:
         """Put *ref* in *group*; publications go to *mailbox*, by default its own.
 
         When this returns, *ref* is a member, and gets what is published after,
         once.  Joining twice is fine: the mailbox is that of the last time, and
         each value that was given is an entry, see `entries`.
 
+        *in_turn* is called in the registry, just when *ref* is a member: nothing
+        is published between, and nothing that was published before comes after.
+        It must not wait; what it raises, this raises, and *ref* is in the group
+        only if it was before.
+
+        Returns:
+            What *in_turn* has returned.
+
         Raises:
             ActorNotAlive: *ref* has ended, or the registry has.
         """
         mailbox = body_of(ref).mailbox if mailbox is None else mailbox
-        await self._ask(_Join(typed(group), ref, mailbox, value))
+        return await self._ask(Join(typed(group), ref, mailbox, value, in_turn))
 
     async def leave(self, group: Hashable, ref: ActorRef[Any]) -> None:
         """Take *ref* out of *group*, if it is in it."""
-        await self._ask(_Drop(ref, Membership(typed(group))))
+        await self._ask(Drop(ref, Membership(typed(group))))
 
     async def leave_all(self, ref: ActorRef[Any]) -> None:
         """Take *ref* out of all groups and free its keys, as its end would."""
-        await self._ask(_Drop(ref, None))
+        await self._ask(Drop(ref, None))
 
     async def publish(
         self,
@@ -251,15 +211,24 @@ class Registry(Directory, Actor[_Command]):
         message: object,
         *,
         skip: Collection[ActorRef[Any]] = (),
+        in_turn: Callable[[Any], object] | None = None,
     ) -> None:
         """Tell *message* to each member of *groups* once.
 
         Waits only for the registry to accept it, and does not yield while it
         has room.  A member that has ended meanwhile is not missed; one that is
         full and refuses makes a dead letter of it.
+
+        *in_turn* is called with *message* in the registry, when it is to be told,
+        and what it returns is told instead.  It must not wait; if it raises, that
+        is logged, and nothing is told.
         """
-        command = _Publish(tuple(map(typed, groups)), message, skip)
-        await self._running.ref.send(command)
+        keys = tuple(map(typed, groups))
+        await self._running.ref.send(
+            Publish(keys, message, skip)
+            if in_turn is None
+            else Prepare(keys, message, skip, in_turn)
+        )
 
     async def deliver(self, mailbox: Mailbox[Any], message: object) -> bool:
         """Put *message* in *mailbox*, in order with what was published before.
@@ -273,21 +242,21 @@ class Registry(Directory, Actor[_Command]):
         own = self._running.mailbox
         if own.pending:
             # Something published may be on its way to the same mailbox.
-            later = _Deliver(mailbox, message)
+            later = Deliver(mailbox, message)
             if own.has_room(later) and mailbox.promise(message):
                 self._owed[later] = None
                 return own.put(later)
-            await self._ask(_Barrier())
+            await self._ask(Barrier())
         sender = mailbox.wait_for_room(message)
         return sender is None or await mailbox.wait_in_line(sender)
 
-    async def _ask(self, command: _Command) -> object:
+    async def _ask(self, command: Order) -> object:
         # No deadline: it is bounded by the mailbox, and a join that gave up
         # half way would leave the caller not knowing where it stands.
         return await self._running.ref.ask(command, timeout=None)
 
     @property
-    def _running(self) -> Context[_Command]:
+    def _running(self) -> Context[Order]:
         try:
             return self.context
         except AttributeError:
@@ -295,34 +264,64 @@ class Registry(Directory, Actor[_Command]):
 
     # -- the actor ---------------------------------------------------------
 
-    def receive(self, message: _Command) -> object:
+    def receive(self, message: Order) -> object:
         """Carry out one command."""
         try:
             match message:
-                case _Publish(groups, content, skip):
+                case Publish(groups, content, skip):
                     known = [self._groups[key] for key in groups if key in self._groups]
                     letters = self.context.runtime.dead_letters
                     return publish(content, known, skip, letters)
-                case _Deliver(mailbox, content):
+                case Deliver(mailbox, content):
                     if self._owed.pop(message, False) is None:
                         mailbox.keep_promise(content)
-                case _Register(key, ref, value):
+                case Register(key, ref, value):
                     self._name(key, ref, value)
-                case _Join(group, ref, mailbox, value):
+                case Join(group, ref, mailbox, value, in_turn):
+                    was_in = ref in self._groups.get(group, ())
                     self._enter(group, ref, mailbox, value)
-                case _Update(key, ref, function):
+                    if in_turn is not None:
+                        return self._complete(group, ref, was_in, in_turn)
+                case Update(key, ref, function):
                     return self._update(key, ref, function)
-                case _Drop(ref, holding):
+                case Drop(ref, holding):
                     if holding is None:
                         self._drop_all(ref)
                     else:
                         self._drop(ref, holding)
+                case Prepare():
+                    return self._prepare(message)
                 case _:
                     pass  # a barrier: being answered is all there is to it
         except (ActorNotAlive, NameTaken) as refused:
             # The asker's error, and none of the registry's own.
             self.context.defer_reply().fail(refused)
         return None
+
+    def _prepare(self, order: Prepare) -> object:
+        try:
+            message = order.in_turn(order.message)
+        except Exception:
+            _log.exception("what was to be published could not be made")
+            return None
+        return self.receive(Publish(order.groups, message, order.skip))
+
+    def _complete(
+        self,
+        group: Key,
+        ref: ActorRef[Any],
+        was_in: bool,
+        in_turn: Callable[[], object],
+    ) -> object:
+        """A join, now that *ref* is in the group."""
+        try:
+            return in_turn()
+        except Exception as error:
+            # As in _update.
+            if not was_in:
+                self._drop(ref, Membership(group))
+            self.context.defer_reply().fail(error)
+            return None
 
     def _update(
         self, key: Key, ref: ActorRef[Any], function: Callable[[Any], object]

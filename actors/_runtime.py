@@ -73,6 +73,7 @@ class Runtime:
         "on_fatal",
         "parker",
         "pause",
+        "restarts",
         "tick",
     )
 
@@ -91,6 +92,8 @@ class Runtime:
         self.dead_letters: DeadLetters = DeadLetters()
         # Those that have been started and have not ended.
         self.cells: set[Lasting] = set()
+        # How often one was started again.
+        self.restarts: int = 0
         # Called with (path, level) when a mailbox passes a watermark.
         self.level_listeners: list[Callable[[str, int], None]] = []
         # A simulation's: awaited, with the name of the point, wherever another
@@ -133,7 +136,10 @@ class Runtime:
     ) -> None:
         function, args = call
         try:
-            await function(*args)
+            running = function(*args)
+            # It may last as long as a connection: keep only what is needed.
+            del call, args
+            await running
         except GeneratorExit:
             raise  # the event loop is being torn down under us
         except self.parker.cancelled:

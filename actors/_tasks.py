@@ -63,7 +63,8 @@ async def _trio_tasks() -> AsyncGenerator[Start]:
             function: Callable[..., Coroutine[Any, Any, None]],
             arg: Any,
         ) -> None:
-            context.run(nursery.start_soon, function, arg)
+            # Named, or each task would have a string of its own for that.
+            context.run(nursery.start_soon, function, arg, name=function.__name__)
 
         try:
             yield start

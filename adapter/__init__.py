@@ -16,15 +16,20 @@ from ._errors import (
 )
 from ._frames import Message
 from ._handshake import Handshake, HandshakeRefused
+from ._health import Health
 from ._hooks import PayloadHooks
 from ._identity import Identity
+from ._metrics import METRICS, Metric, MetricKind, Sample, measure
 from ._nestipy_bridge import TrioAsyncioBridge
 from ._options import Excess, Options
 from ._packets import Ack, AckFailure, BadFrame, Event, Frame, Packet
+from ._position import Joined
+from ._presence import Present
 from ._statistics import AdapterStatistics, Flow
 from ._transport import Stopping, Transport, TransportClosed
 
 __all__ = [
+    "METRICS",
     "Ack",
     "AckFailed",
     "AckFailure",
@@ -45,16 +50,23 @@ __all__ = [
     "Handler",
     "Handshake",
     "HandshakeRefused",
+    "Health",
     "Identity",
+    "Joined",
     "JsonEnvelope",
     "Message",
+    "Metric",
+    "MetricKind",
     "NotEncodable",
     "NotRunning",
     "Options",
     "Packet",
     "PayloadHooks",
+    "Present",
+    "Sample",
     "Stopping",
     "Transport",
     "TransportClosed",
     "TrioAsyncioBridge",
+    "measure",
 ]

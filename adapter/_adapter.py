@@ -11,6 +11,7 @@ from ._acks import Callback
 from ._admission import Authenticate, check_authenticate
 from ._asgi import AsgiTransport, Receive, Scope, Send, owns
 from ._bans import BANNED, Ban
+from ._checks import check_int, check_number
 from ._client import check_close
 from ._codec import Codec
 from ._dispatcher import ROOT, Dispatcher, Handler, check_namespace
@@ -22,7 +23,9 @@ from ._events import ADAPTER_FAILED, BANNED_FROM, KICKED
 from ._health import Health, answer, asks_for_health
 from ._hooks import PayloadHooks, PostProcess, Preprocess
 from ._nestipy import NestipyHost
-from ._options import Options, check_int, check_number
+from ._options import Options
+from ._presence import Present
+from ._rooms import check_room
 from ._server import Server
 from ._statistics import AdapterStatistics
 from ._transport import Transport
@@ -181,6 +184,7 @@ class ActorAdapter:
         ignore_queue: bool = False,
         *,
         volatile: bool = False,
+        history: bool = False,
     ) -> None:
         """Send *event* to clients, rooms, or everyone; each gets it once.
 
@@ -201,14 +205,27 @@ class ActorAdapter:
             ignore_queue: This process only, where there are several.
             volatile: Whose outbox is full does not get it: nobody waits, and
                 nobody is disconnected, for it.
+            history: Keep it for clients that are away, and come back with
+                ``client.join(room, since=position)``.  To exactly one *room*, and
+                with neither *to* nor *callback* nor *volatile*.
 
         Raises:
             NotRunning: The adapter is not running.
             NotEncodable: *data* has no form on the wire.
             TypeError: An argument has the wrong type.
+            ValueError: *history* cannot be.
         """
         if callback is not None and not callable(callback):
             raise TypeError(f"callback must be callable, got {callback!r}")
+        if history:
+            await self._emitter.emit_kept(
+                event,
+                data,
+                room=_only_room(room, to, callback, volatile),
+                skip=_names("skip_sid", skip_sid) or (),
+                namespace=self._space(namespace),
+            )
+            return
         await self._emitter.emit(
             event,
             data,
@@ -246,6 +263,25 @@ class ActorAdapter:
         if connection is None:
             raise ClientGone(to)
         return await connection.call(event, data, self._space(namespace), timeout)
+
+    # -- who is there ------------------------------------------------------
+
+    def presence(self, room: str, namespace: str | None = None) -> tuple[Present, ...]:
+        """Who is present in *room*: who has entered with ``presence``.
+
+        In the order of coming.  The room's members get the event ``presence`` when
+        that changes, at most every ``presence_seconds``: ``{"room": ..., "joined":
+        [{"user": ..., "info": ...}], "left": [user]}``.  A client that is given this,
+        by a handler that has let it enter and waits for nothing in between, and
+        that then applies each of those events, knows who is present.
+
+        Raises:
+            ValueError: *room* cannot name a room.
+            NotRunning: The adapter is not running.
+        """
+        check_room(room)
+        self._server.require_running()
+        return self._server.presences.who((self._space(namespace), room))
 
     # -- putting out -------------------------------------------------------
 
@@ -410,7 +446,7 @@ class ActorAdapter:
         return self._server.statistics()
 
     def health(self) -> Health:
-        """Whether new clients are taken; the same as at ``health_path``."""
+        """Whether clients may be sent here; the same as at ``health_path``."""
         return self._server.health()
 
     @property
@@ -441,7 +477,9 @@ class ActorAdapter:
         if kind == "websocket":
             if not owns(self._path, scope):
                 return False
-            await self._server.serve(scope, AsgiTransport(scope, receive, send))
+            longest = self.options.max_message_bytes
+            transport = AsgiTransport(scope, receive, send, longest)
+            await self._server.serve(scope, transport)
             return True
         if kind == "lifespan":
             return await self._lifespan(scope, receive, send)
@@ -491,6 +529,18 @@ def _check_path(path: object) -> str:
     if any(c in path for c in "?#\\ ") or not path.isprintable():
         raise ValueError(f"path must be a plain URL path such as '/ws', got {path!r}")
     return "/" + path.strip("/")
+
+
+def _only_room(room: object, to: object, callback: object, volatile: bool) -> str:
+    """The one room of an emit that is kept."""
+    rooms = _names("room", room) or ()
+    if len(rooms) != 1 or to is not None or callback is not None or volatile:
+        raise ValueError(
+            "with history an emit must have exactly one room, and neither to nor "
+            f"callback nor volatile, got room={room!r}"
+        )
+    check_room(rooms[0])
+    return rooms[0]
 
 
 def _names(argument: str, value: object) -> tuple[str, ...] | None:

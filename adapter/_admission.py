@@ -9,7 +9,6 @@ handshakes are bounded by the same number as connections.
 from __future__ import annotations
 
 import inspect
-import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, cast, final
@@ -20,6 +19,7 @@ from ._asgi import Scope
 from ._bans import Bans
 from ._calling import Caller
 from ._client import address_of, headers_of
+from ._events import AUTHENTICATE_FAILED
 from ._handshake import Handshake, HandshakeRefused
 from ._identity import Identity
 from ._options import Options
@@ -27,8 +27,6 @@ from ._origins import is_trusted
 
 if TYPE_CHECKING:
     from ._client import Client
-
-_log = logging.getLogger("greenroom.adapter")
 
 Authenticate: TypeAlias = Callable[
     [Handshake], Awaitable[Identity | None] | Identity | None
@@ -124,17 +122,19 @@ class Admission:
             except HandshakeRefused:
                 raise
             except Exception as error:
-                _log.exception("authenticate raised")
+                AUTHENTICATE_FAILED.log(error, cause="raised")
                 raise HandshakeRefused(500, "authenticate failed") from error
         if limit.cancelled_caught:
-            _log.error("authenticate took longer than %g s", self._seconds)
+            cause = f"took longer than {self._seconds:g} s"
+            AUTHENTICATE_FAILED.log(cause=cause)
             raise HandshakeRefused(503, "authenticate took too long")
         if answer is None:
             raise HandshakeRefused(401, "not authenticated")
         if not isinstance(answer, Identity):
             # What it returned may be a credential.
             kind = type(answer).__name__
-            _log.error("authenticate must return an Identity or None, got a %s", kind)
+            cause = f"must return an Identity or None, got a {kind}"
+            AUTHENTICATE_FAILED.log(cause=cause)
             raise HandshakeRefused(500, "authenticate failed")
         return answer
 

@@ -15,7 +15,15 @@ from anyio.lowlevel import checkpoint
 from ._frames import Message as Outbound
 from ._packets import Frame
 from ._transport import Stopping, TransportClosed
-from ._wire import Wire, drop, find_stopping, find_wire, may_accept, spare_window
+from ._wire import (
+    Wire,
+    bound_messages,
+    drop,
+    find_stopping,
+    find_wire,
+    may_accept,
+    spare_window,
+)
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -48,15 +56,31 @@ def _is_below(path: str, requested: str) -> bool:
 class AsgiTransport:
     """A WebSocket as an ASGI server hands it over; with a wire where there is one."""
 
-    __slots__ = ("_closed", "_gone", "_http_response", "_receive", "_send", "_wire")
+    __slots__ = (
+        "_closed",
+        "_gone",
+        "_http_response",
+        "_max_bytes",
+        "_receive",
+        "_send",
+        "_wire",
+    )
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        max_bytes: int | None = None,
+    ) -> None:
         self._receive = receive
         self._send = send
         self._http_response = "websocket.http.response" in (
             scope.get("extensions") or {}
         )
         self._closed = False
+        # The longest message that anybody reads.
+        self._max_bytes = max_bytes
         # There is nothing more to receive.
         self._gone = False
         self._wire: Wire | None = None
@@ -79,6 +103,8 @@ class AsgiTransport:
             self._closed = self._gone = True
             raise TransportClosed(1002)
         spare_window(self._send)
+        if self._max_bytes is not None:
+            bound_messages(self._send, self._max_bytes)
         try:
             await self._send({"type": "websocket.accept", "subprotocol": subprotocol})
         except Exception as error:
@@ -86,7 +112,7 @@ class AsgiTransport:
             # over extension parameters that mean nothing.  Left at that, it
             # raises again when the app returns, which ends its Trio worker; told
             # to close, it takes the connection for closed, whatever it raises.
-            self._closed = True
+            self._closed = self._gone = True
             with suppress(Exception):
                 await self._send({"type": "websocket.close", "code": 1002})
             raise TransportClosed(1006, str(error)) from error
@@ -216,3 +242,6 @@ class AsgiTransport:
             await self._wire.settle()
         if patience.cancelled_caught:
             self.abort()
+        else:
+            # Not before: hypercorn would log that it has timed out.
+            self._wire.expire(seconds)

@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 from ._acks import Callback
 from ._asgi import Scope
 from ._identity import Identity
+from ._position import Joined
 
 
 class Link(Protocol):
@@ -51,7 +52,13 @@ class Link(Protocol):
         """Send an event and wait for the ack."""
         ...
 
-    async def join(self, namespace: str, room: str) -> None:
+    async def join(
+        self,
+        namespace: str,
+        room: str,
+        since: Mapping[str, Any] | None,
+        presence: bool | Mapping[str, Any],
+    ) -> Joined:
         """Enter a room."""
         ...
 
@@ -215,18 +222,43 @@ class Client:
         """
         return await self._link.call(event, data, self.namespace, timeout)
 
-    async def join(self, room: str) -> None:
+    async def join(
+        self,
+        room: str,
+        *,
+        since: Mapping[str, Any] | None = None,
+        presence: bool | Mapping[str, Any] = False,
+    ) -> Joined:
         """Enter *room* of this namespace; in it when this returns.
 
         Entering twice is fine.  What is emitted to the room after this reaches
         the client; membership ends with the connection.
 
+        With *since*, the client gets what was emitted to the room with
+        ``history=True`` after that position, before anything newer; this waits
+        while its outbox is full.  If not all of that is kept any more, it gets
+        nothing of it, and ``recovered`` is False.
+
+        Args:
+            room: Its name.
+            since: The position that the client was at: `Joined.position` of the last
+                time, with the ``offset`` of the last message it got since then.
+            presence: Whether its user is present in the room, for the others to
+                see; or what they shall see of it, which replaces what was shown
+                before: at most 4096 bytes of JSON.  See `ActorAdapter.presence`.
+
+        Returns:
+            Whether it has all that it missed, and the position it is at.
+
         Raises:
             ValueError: *room* is not a non-empty str, or looks like a sid, or is
-                one room too many.
+                one room too many; or *since* is no position, or *presence* is
+                too large.
+            TypeError: *presence* is neither a bool nor a mapping.
+            NotEncodable: *presence* has no form in JSON.
             ClientGone: It has disconnected.
         """
-        await self._link.join(self.namespace, room)
+        return await self._link.join(self.namespace, room, since, presence)
 
     async def leave(self, room: str) -> None:
         """Leave *room* of this namespace, if it is in it."""

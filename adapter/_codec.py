@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol, cast, final
 
 from orjson import OPT_NON_STR_KEYS, dumps
 
+from ._checks import check_int
 from ._packets import Frame, Packet
 
 MAX_JSON_DEPTH = 254
@@ -33,6 +34,19 @@ class Codec(Protocol):
 
         Raises:
             NotEncodable: The encoding has no form for *data*.
+        """
+        ...
+
+    def kept(
+        self, event: str, data: object, namespace: str, room: str
+    ) -> Callable[[int], Frame]:
+        """Encode an event of *room* that is kept; it lacks its offset.
+
+        Returns:
+            What makes the frame for an offset; cheap, and raises nothing.
+
+        Raises:
+            NotEncodable: The encoding has no form for *data*, or for offsets.
         """
         ...
 
@@ -121,17 +135,6 @@ def clean(text: str) -> str:
 def check_max_bytes(max_bytes: int) -> int:
     """Return *max_bytes* if it can bound a frame, else raise."""
     return check_int("max_bytes", max_bytes, 1)
-
-
-def check_int(name: str, value: int, lowest: int, highest: int | None = None) -> int:
-    """Return *value*, the argument *name*, if it is within bounds, else raise."""
-    bounds = f"of at least {lowest}" if highest is None else f"{lowest} to {highest}"
-    message = f"{name} must be an int {bounds}, got {value!r}"
-    if type(value) is not int:
-        raise TypeError(message)
-    if value < lowest or (highest is not None and value > highest):
-        raise ValueError(message)
-    return value
 
 
 def is_longer(frame: Frame, max_bytes: int) -> bool:

@@ -11,7 +11,6 @@ cancelled; the sid leaves every room; who waits for its acks is told;
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import Any, final
 
@@ -32,14 +31,20 @@ from ._client import Client
 from ._dispatcher import ROOT
 from ._ear import Answered, Ear, Inbound, Opened
 from ._errors import ClientGone, EventError
+from ._events import (
+    ACK_CALLBACK_FAILED,
+    CLIENT_TOO_SLOW,
+    HANDLER_NOT_CANCELLED,
+    ON_DISCONNECT_FAILED,
+    ON_DISCONNECT_SLOW,
+    REJECTED,
+)
 from ._identity import Identity
 from ._packets import Event
 from ._rooms import Rooms, settled
 from ._transport import Transport
 from ._voice import House
 from ._writer import STALLED, Outgoing, Writer
-
-_log = logging.getLogger("greenroom.adapter")
 
 
 @final
@@ -58,6 +63,7 @@ class Connection(Ear):
         "is_set_up",
         "reading",
         "scope",
+        "since",
         "stop_grace",
         "transport",
     )
@@ -84,6 +90,8 @@ class Connection(Ear):
         self.reading: anyio.CancelScope | None = None
         # Whether started() has run: until then there is nothing to send through.
         self.is_set_up = False
+        # When that was.
+        self.since = 0.0
         # Whether on_connect runs now, and whether it let the client in.
         self._opening = False
         self._admitted = False
@@ -120,6 +128,7 @@ class Connection(Ear):
         )
         self._listen(runtime)
         self.is_set_up = True
+        self.since = runtime.now()
         if self.identity is not None:
             self._hold(self.identity)
         self.context.ref.tell(Opened())
@@ -133,8 +142,8 @@ class Connection(Ear):
         else:
             try:
                 await self._call_back(message)
-            except Exception:
-                _log.exception("the callback of an ack raised, client %s", self.sid)
+            except Exception as error:
+                ACK_CALLBACK_FAILED.log(error, sid=self.sid)
 
     async def _call_back(self, message: Answered) -> None:
         def answered(event: str, client: Client, data: Any) -> Any:
@@ -200,10 +209,10 @@ class Connection(Ear):
             for handler in self._house.dispatcher.disconnect:
                 try:
                     await self._caller.call(handler, "disconnect", client, None)
-                except Exception:
-                    _log.exception("on_disconnect raised, client %s", self.sid)
+                except Exception as error:
+                    ON_DISCONNECT_FAILED.log(error, sid=self.sid)
         if scope.cancelled_caught:
-            _log.error("on_disconnect took too long, client %s", self.sid)
+            ON_DISCONNECT_SLOW.log(sid=self.sid)
 
     # -- opening -----------------------------------------------------------
 
@@ -231,6 +240,7 @@ class Connection(Ear):
         if self._admitted:
             self._admitted = False
             self._house.count("rejected")
+            REJECTED.log(sid=self.sid, code=code, reason=reason)
         self.close(code, reason)
 
     # -- handling ----------------------------------------------------------
@@ -291,7 +301,7 @@ class Connection(Ear):
         self._house.count(cause)
         if self.close_code is None:
             self.close_code, self.close_reason = 1013, f"too slow: {cause}"
-            _log.warning("client %s is too slow: %s", self.sid, cause)
+            CLIENT_TOO_SLOW.log(sid=self.sid, cause=cause)
         if cause == STALLED:
             self.writer.abandon()
             self.transport.abort()
@@ -315,7 +325,7 @@ class Connection(Ear):
 
     def _out_of_patience(self) -> None:
         """A handler goes on although it was cancelled: end without it."""
-        _log.error("a handler ignores that it was cancelled, client %s", self.sid)
+        HANDLER_NOT_CANCELLED.log(sid=self.sid)
         if self._leaving:
             self.let_go()
         self.context.ref.kill()

@@ -14,9 +14,9 @@ from typing import final
 
 import anyio
 
+from ._checks import check_number
 from ._client import check_close
 from ._connection import Connection
-from ._options import check_number
 
 # What is left for the hint of a close frame's 123 bytes; RFC 6455, section 5.5.
 _MAX_REASON = 100

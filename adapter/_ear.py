@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import TYPE_CHECKING, TypeAlias, final
+from typing import TypeAlias, final
 
 import anyio
 
@@ -24,9 +24,6 @@ from ._pulse import PING, WORD, Beat
 from ._transport import Transport, TransportClosed
 from ._voice import House, Voice
 from ._writer import Outgoing
-
-if TYPE_CHECKING:
-    from ._bucket import Rates
 
 TOO_MANY = 1008, "too many messages"
 UNREADABLE = 1008, "too many unreadable messages"
@@ -82,7 +79,7 @@ class Ear(Voice[Inbound]):
 
     def _listen(self, runtime: Runtime) -> None:
         """Make what is needed to read."""
-        rates: Rates | None = self._house.rates
+        rates = self._house.rates
         if rates is not None:
             self._bucket = Bucket(rates, runtime.tick())
         if self._house.pulse is not None:
@@ -147,22 +144,22 @@ class Ear(Voice[Inbound]):
             beat.heard = WORD
         if not self.connected:
             return False
-        match house.options.excess:
-            case Excess.THROTTLE:
-                house.count("throttled")
-                if beat is not None:
-                    beat.held = True
-                await anyio.sleep(seconds)
-                if beat is not None:
-                    beat.held = False
-                return True
-            case Excess.STRIKE:
-                house.count("rate_limited")
-                text = f"expected no message for {seconds:.3g} s"
-                self._strike(BadFrame("rate_limited", text), TOO_MANY)
-            case Excess.CLOSE:
-                house.count("rate_closed")
-                self.close(*TOO_MANY)
+        excess = house.options.excess
+        if excess is Excess.THROTTLE:
+            house.count("throttled")
+            if beat is not None:
+                beat.held = True
+            await anyio.sleep(seconds)
+            if beat is not None:
+                beat.held = False
+            return True
+        if excess is Excess.STRIKE:
+            house.count("rate_limited")
+            text = f"expected no message for {seconds:.3g} s"
+            self._strike(BadFrame("rate_limited", text), TOO_MANY)
+        else:
+            house.count("rate_closed")
+            self.close(*TOO_MANY)
         return False
 
     def _strike(self, bad: BadFrame, last: tuple[int, str]) -> None:

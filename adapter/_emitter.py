@@ -7,7 +7,7 @@ outbox has room, and keeps its place behind what was told to the registry before
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any, final
 
 from anyio.lowlevel import checkpoint
@@ -74,14 +74,44 @@ class Emitter:
         for sid in sids:
             await self._send(sid, item)
 
+    async def emit_kept(
+        self,
+        event: str,
+        data: object,
+        *,
+        room: str,
+        skip: tuple[str, ...],
+        namespace: str,
+    ) -> None:
+        """Send *event* to *room*, and keep it for who is away."""
+        server = self._server
+        now = server.require_running().runtime.now
+        check_event(event)
+        group = namespace, room
+        overflow = server.options.overflow_in(namespace)
+        key = (namespace, event, None, (room,))
+        # Encoded here, where what is wrong with it can be told; its offset it has
+        # when its turn has come.
+        frame_at = server.codec.kept(event, data, namespace, room)
+
+        def make(offset: int) -> Outgoing:
+            return Outgoing(frame_at(offset), overflow=overflow, key=key)
+
+        def keep(_: object) -> Outgoing:
+            return server.histories.append(group, now(), make)
+
+        await self._publish([group], None, self._refs(skip), keep)
+
     async def _publish(
         self,
         groups: Sequence[Hashable],
-        item: Outgoing,
+        item: Outgoing | None,
         skip: frozenset[ActorRef[Any]],
+        in_turn: Callable[[Any], Outgoing] | None = None,
     ) -> None:
+        registry = self._server.registry
         try:
-            await self._server.registry.publish(groups, item, skip=skip)
+            await registry.publish(groups, item, skip=skip, in_turn=in_turn)
         except ActorNotAlive:
             raise NotRunning("the adapter is stopping") from None
 

@@ -2,6 +2,7 @@
 
     client to server   {"event": "say", "data": ..., "namespace": "/chat", "id": 7}
     server to client   {"event": "said", "data": ..., "namespace": "/chat", "id": 3}
+    one that is kept   {"event": "said", ..., "room": "lobby", "offset": 12}
     an ack, both ways  {"ack": 7, "data": ...}
                        {"ack": 7, "error": {"code": "...", "message": "..."}}
     an error           {"event": "error", "error": {"code": "...", "message": "..."}}
@@ -12,13 +13,14 @@ a key that is absent, since many clients write every field they have.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TypeGuard, final
 
 from orjson import JSONDecodeError, loads
 
+from ._checks import check_int
 from ._codec import (
     MAX_JSON_DEPTH,
-    check_int,
     check_max_bytes,
     clean,
     is_longer,
@@ -146,6 +148,21 @@ class JsonEnvelope:
         return to_json(
             {"event": event, "data": data, "namespace": namespace, "id": id}, event
         )
+
+    def kept(
+        self, event: str, data: object, namespace: str, room: str
+    ) -> Callable[[int], str]:
+        """Encode an event of *room* that is kept; it lacks its offset.
+
+        Returns:
+            What makes the frame for an offset.
+
+        Raises:
+            NotEncodable: Part of *data*, or *room*, has no form in JSON.
+        """
+        fields = {"event": event, "data": data, "namespace": namespace, "room": room}
+        begun = to_json(fields, event)[:-1]
+        return lambda offset: f'{begun},"offset":{offset}}}'
 
     def ack(self, id: int, data: object) -> str:
         """Encode the answer to the event that carried *id*.

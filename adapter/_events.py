@@ -238,6 +238,13 @@ NOT_TOLD = LogEvent(
     ("sid",),
     "the application's codec has no form for the event `expiring`",
 )
+PRESENCE_NOT_TOLD = LogEvent(
+    "presence_not_told",
+    logging.ERROR,
+    "room %(room)s cannot be told who is there",
+    ("room",),
+    "the application's codec has no form for the event `presence`",
+)
 
 # -- the adapter and its server --------------------------------------------
 
@@ -306,6 +313,7 @@ EVENTS = (
     HANDLER_NOT_CANCELLED,
     AUTHENTICATE_FAILED,
     NOT_TOLD,
+    PRESENCE_NOT_TOLD,
     NOT_RUNNING,
     ADAPTER_FAILED,
     WRITE_FAILED,

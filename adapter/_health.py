@@ -1,4 +1,4 @@
-"""Health: whether the adapter takes new clients, for whoever balances the load."""
+"""Health: whether clients may be sent here, for whoever balances the load."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Health:
     """What the adapter says of itself at one moment.
 
     Attributes:
-        ok: Whether new clients are taken.
+        ok: Whether it runs and does not drain.  One that is full is well.
         state: ``"draining"`` from the begin of a drain until the adapter stops.
         connections: Clients connected now.
     """
@@ -38,7 +38,7 @@ def asks_for_health(path: str | None, scope: Scope) -> bool:
 
 
 async def answer(health: Health, scope: Scope, send: Send) -> None:
-    """Answer with 200, or with 503 where no new clients are taken."""
+    """Answer with 200, or with 503 if it is not well."""
     body = json.dumps(asdict(health), separators=(",", ":")).encode()
     headers = [
         (b"content-type", b"application/json"),

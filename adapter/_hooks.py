@@ -119,6 +119,12 @@ class PayloadHooks:
             return bytes(cast("bytearray", payload))
         return to_json(payload, event)
 
+    def kept(
+        self, event: str, data: object, namespace: str, room: str
+    ) -> Callable[[int], Frame]:
+        """Raise NotEncodable: this wire has no place for an offset."""
+        raise NotEncodable("history needs the JSON envelope", event)
+
     def ack(self, id: int, data: object) -> Frame:
         """Raise NotEncodable: no event of this wire asks for an ack."""
         raise NotEncodable("acks need the JSON envelope")

@@ -12,7 +12,7 @@ from typing import Any, final
 
 from ..actors import Runtime
 from ._alarm import Alarm, ring_after
-from ._options import check_number
+from ._checks import check_number
 
 EXPIRED = 3000, "credentials expired"
 """3000 is "Unauthorized" in IANA's registry of close codes."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
@@ -11,6 +10,7 @@ from types import MappingProxyType
 from typing import cast, final
 
 from ..actors import Overflow
+from ._checks import check_int, check_number
 from ._dispatcher import check_namespace
 
 
@@ -230,19 +230,3 @@ def _check_path(name: str, value: object) -> None:
         raise TypeError(f"{name} must be a str, got {value!r}")
     if not value.startswith("/"):
         raise ValueError(f"{name} must begin with '/', got {value!r}")
-
-
-def check_int(name: str, value: object, lowest: int) -> None:
-    """Refuse what is not an int of at least *lowest*."""
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError(f"{name} must be an int, got {value!r}")
-    if value < lowest:
-        raise ValueError(f"{name} must be at least {lowest}, got {value!r}")
-
-
-def check_number(name: str, value: object) -> None:
-    """Refuse what cannot be seconds, or a rate."""
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        raise TypeError(f"{name} must be a number, got {value!r}")
-    if not 0 <= value < math.inf:
-        raise ValueError(f"{name} must be at least 0 and finite, got {value!r}")

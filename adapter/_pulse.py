@@ -12,7 +12,6 @@ Everything may so come one round late, and nothing early.
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Callable, Mapping
 from typing import Protocol, final
@@ -23,10 +22,9 @@ from ..actors import Runtime
 from ._alarm import ring_after
 from ._codec import Codec
 from ._dispatcher import ROOT
+from ._events import UNANSWERED
 from ._options import Options
 from ._writer import Outgoing, Writer
-
-_log = logging.getLogger("greenroom.adapter")
 
 PING = "ping"
 """The event, both ways."""
@@ -153,15 +151,18 @@ class Pulse:
 
     async def _round(self, runtime: Runtime) -> None:
         self._ping = None
-        for number, patient in enumerate(tuple(self._patients.values()), 1):
-            if patient.beat is not None and patient.is_set_up and patient.connected:
-                self._look_at(patient, patient.beat)
-            if number % _AT_ONCE == 0:
-                await checkpoint()
-        if self._patients:
-            self._wait(runtime)
-        else:
-            self._runtime = None
+        try:
+            for number, patient in enumerate(tuple(self._patients.values()), 1):
+                if patient.beat is not None and patient.is_set_up and patient.connected:
+                    self._look_at(patient, patient.beat)
+                if number % _AT_ONCE == 0:
+                    await checkpoint()
+        finally:
+            # Also when somebody has cancelled this task natively.
+            if self._patients:
+                self._wait(runtime)
+            else:
+                self._runtime = None
 
     def _look_at(self, patient: Patient, beat: Beat) -> None:
         heard, beat.heard = beat.heard, _NOTHING
@@ -178,7 +179,7 @@ class Pulse:
             patient.close(*IDLE)
         elif beat.silent >= beat.overdue:
             self._count("unanswered")
-            _log.info("client %s has not answered a ping", patient.sid)
+            UNANSWERED.log(sid=patient.sid)
             patient.close(*NO_ANSWER)
         elif beat.silent >= self._ping_after and beat.overdue == math.inf:
             self._send_ping(patient, beat)

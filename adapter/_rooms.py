@@ -6,11 +6,14 @@ is its outbox.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, final
+from typing import Any, cast, final
 
 from ..actors import ActorError, ActorNotAlive, ActorRef, Mailbox, Registry
 from ._errors import ClientGone
+from ._history import History, OutboxFull, Replay
+from ._position import Joined
 from ._writer import Outgoing
 
 ALL = "all"
@@ -56,18 +59,50 @@ class Rooms:
         with suppress(ActorNotAlive):
             await self._registry.join(ALL, self._ref, mailbox=self._outbox)
 
-    async def join(self, namespace: str, room: str) -> None:
-        """Enter *room*; see `Client.join`."""
-        if self._registry.is_member((namespace, room), self._ref):
-            return
-        if len(self._groups()) >= self._limit:
+    async def join(
+        self,
+        namespace: str,
+        room: str,
+        history: History,
+        since: tuple[str, int] | None,
+        introduce: Callable[[], None] | None,
+    ) -> Joined:
+        """Enter *room*; see `Client.join`.
+
+        Args:
+            namespace: Of the room.
+            room: Its name.
+            history: Where messages are kept.
+            since: The client's position.
+            introduce: Called once it is in the room.
+        """
+        group = namespace, room
+        replay = Replay(history, group, since, self._outbox)
+        now = self._registry.context.runtime.now
+        is_new = not self._registry.is_member(group, self._ref)
+        if is_new and len(self._groups()) >= self._limit:
             raise ValueError(
                 f"client {self._ref.name} is in {self._limit} rooms, the most it may"
             )
+
+        def enter() -> Joined:
+            joined = replay.finish(now(), waits=is_new)
+            if introduce is not None:
+                introduce()
+            return joined
+
+        if not is_new and since is None and introduce is None:
+            return enter()
+        join, outbox = self._registry.join, self._outbox
         try:
-            await self._registry.join(
-                (namespace, room), self._ref, mailbox=self._outbox
-            )
+            while True:
+                try:
+                    joined = await join(group, self._ref, mailbox=outbox, in_turn=enter)
+                    return cast("Joined", joined)
+                except OutboxFull as full:
+                    if not await self._registry.deliver(outbox, full.message):
+                        raise ClientGone(self._ref.name) from None
+                    replay.went()
         except ActorNotAlive:
             raise ClientGone(self._ref.name) from None
 

@@ -42,8 +42,11 @@ from ._events import (
     REFUSED,
 )
 from ._handshake import HandshakeRefused
+from ._health import Health
+from ._history import Histories
 from ._identity import Identity
 from ._options import Excess, Options
+from ._presence import Presences
 from ._pulse import pulse_of
 from ._rooms import ALL, SID_PREFIX
 from ._statistics import AdapterStatistics, Flow
@@ -82,6 +85,8 @@ class Server:
         self.rates = rates_of(options, lends=options.excess is Excess.THROTTLE)
         self.connections: dict[str, Connection] = {}
         self.registry = Registry()
+        self.histories = Histories(options)
+        self.presences = Presences(self.registry, codec, options)
         self.system: ActorSystem | None = None
         self._supervisor: DynamicSupervisor | None = None
         # What clients are told, once a drain has begun.
@@ -96,6 +101,7 @@ class Server:
         self.pulse = pulse_of(
             options, self.connections, codec, self.next_id, self.count
         )
+        self._sees_off = False
         # Whether somebody waits for the word that the server is to stop.
         self._listens = False
 
@@ -112,6 +118,8 @@ class Server:
         if self.system is not None:
             raise RuntimeError("the adapter is running already")
         self.registry = Registry()
+        self.histories = Histories(self.options)
+        self.presences = Presences(self.registry, self.codec, self.options)
         connections = DynamicSupervisor()
         try:
             async with ActorSystem() as system:
@@ -177,14 +185,19 @@ class Server:
         self, farewell: Farewell, deadline: float, batch: int, done: Gate
     ) -> None:
         clients, began = len(self.connections), anyio.current_time()
-        DRAINING.log(clients=clients)
+        # Of several at a time, only the first is news.
+        first, self._sees_off = not self._sees_off, True
+        if first:
+            DRAINING.log(clients=clients)
         try:
             await see_off(self.connections, farewell, deadline, batch)
         finally:
             done.open()
+            if first:
+                self._sees_off = False
         if self.connections:
             DRAIN_INCOMPLETE.log(clients=len(self.connections))
-        else:
+        elif first:
             DRAINED.log(clients=clients, seconds=anyio.current_time() - began)
 
     # -- one connection ----------------------------------------------------
@@ -260,7 +273,7 @@ class Server:
         self.connections[sid] = connection
         self._counts["connections"] += 1
         if CONNECTED.enabled:
-            CONNECTED.log(sid=sid, address=address_of(scope), user=connection.user)
+            CONNECTED.log(sid=sid, address=address_of(scope), user=_user_of(connection))
         return connection
 
     def _check_accepting(self) -> None:
@@ -334,7 +347,7 @@ class Server:
             if DISCONNECTED.enabled:
                 DISCONNECTED.log(
                     sid=connection.sid,
-                    user=connection.user,
+                    user=_user_of(connection),
                     code=connection.close_code,
                     reason=connection.close_reason,
                     seconds=connection.context.runtime.now() - connection.since,
@@ -381,6 +394,7 @@ class Server:
         inbound = self._inbound.plus_all(each.context.mailbox for each in live)
         outbound = self._outbound.plus_all(each.writer.outbox for each in live)
         counts = self._counts
+        histories, history_messages, history_bytes = self.histories.sizes()
         return AdapterStatistics(
             connections=len(self.connections),
             connections_total=counts["connections"],
@@ -404,10 +418,20 @@ class Server:
             dropped=counts["dropped"],
             unknown_recipients=counts["unknown_recipients"],
             rooms=sum(group != ALL for group in self.registry.sizes()),
+            present=len(self.presences),
+            histories=histories,
+            history_messages=history_messages,
+            history_bytes=history_bytes,
+            recovered=counts["recovered"],
+            not_recovered=counts["not_recovered"],
             inbound=inbound,
             outbound=outbound,
             draining=self._farewell is not None,
         )
+
+
+def _user_of(connection: Connection) -> str | None:
+    return None if connection.identity is None else connection.identity.user
 
 
 async def _outlast(wait: Callable[[], Awaitable[None]]) -> None:

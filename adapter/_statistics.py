@@ -85,6 +85,12 @@ class AdapterStatistics:
             its policy, or the message, was to be dropped then.
         unknown_recipients: Messages to a sid that is not connected.
         rooms: How many rooms have members.
+        present: Users who are present in rooms, by room.
+        histories: Rooms that have a history.
+        history_messages: Messages that are kept of them.
+        history_bytes: Bytes of these, as `Options.history_bytes` counts them.
+        recovered: Times that a client came back to a room and got what it had missed.
+        not_recovered: Times that it did not, since that was not kept any more.
         inbound: From clients to handlers.
         outbound: From ``emit`` to clients.
         draining: Whether new connections are refused.
@@ -112,6 +118,12 @@ class AdapterStatistics:
     dropped: int
     unknown_recipients: int
     rooms: int
+    present: int
+    histories: int
+    history_messages: int
+    history_bytes: int
+    recovered: int
+    not_recovered: int
     inbound: Flow
     outbound: Flow
     draining: bool

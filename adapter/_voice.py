@@ -6,8 +6,9 @@ the registry.
 
 from __future__ import annotations
 
-import logging
 from abc import abstractmethod
+from collections.abc import Mapping
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from ..actors import Actor, ActorNotAlive, MailboxOptions, Registry
@@ -22,13 +23,15 @@ from ._client import Client
 from ._codec import Codec, NotEncodable
 from ._dispatcher import ROOT, Dispatcher, check_event
 from ._errors import ClientGone
+from ._events import NOT_TOLD
+from ._history import Histories
 from ._identity import EXPIRED, Credentials, Identity
 from ._options import Options
+from ._position import Joined, check_since
+from ._presence import Presences, make_card
 from ._pulse import Pulse
 from ._rooms import Rooms, check_room
 from ._writer import Outgoing, Writer
-
-_log = logging.getLogger("greenroom.adapter")
 
 M = TypeVar("M")
 
@@ -43,6 +46,8 @@ class House(Protocol):
     codec: Codec
     dispatcher: Dispatcher
     registry: Registry
+    histories: Histories
+    presences: Presences
     answers_unknown: bool
     rates: Rates | None
     pulse: Pulse | None
@@ -191,8 +196,8 @@ class Voice(Actor[M]):
             frame = self._house.codec.event(
                 "expiring", {"seconds": seconds}, ROOT, None
             )
-        except NotEncodable:
-            _log.exception("the client cannot be told that its credentials expire")
+        except NotEncodable as error:
+            NOT_TOLD.log(error, sid=self.sid)
             return
         # Not waited for, and no reason to give a slow client up.
         self.writer.outbox.put(Outgoing(frame, volatile=True))
@@ -227,12 +232,31 @@ class Voice(Actor[M]):
         """See `Client.rooms`."""
         return self._rooms.names(namespace)
 
-    async def join(self, namespace: str, room: str) -> None:
+    async def join(
+        self,
+        namespace: str,
+        room: str,
+        since: Mapping[str, Any] | None,
+        presence: bool | Mapping[str, Any],
+    ) -> Joined:
         """See `Client.join`."""
         check_room(room)
+        position = check_since(since)
+        user = self.sid if self.identity is None else self.identity.user
+        card = make_card(user, presence)
         if not self.connected:
             raise ClientGone(self.sid)
-        await self._rooms.join(namespace, room)
+        house = self._house
+        introduce = None
+        if card is not None:
+            group, ref = (namespace, room), self.context.ref
+            introduce = partial(house.presences.enter, group, ref, card)
+        joined = await self._rooms.join(
+            namespace, room, house.histories, position, introduce
+        )
+        if position is not None:
+            house.count("recovered" if joined.recovered else "not_recovered")
+        return joined
 
     async def leave(self, namespace: str, room: str) -> None:
         """See `Client.leave`."""

@@ -26,8 +26,10 @@ from typing import Any, Protocol, final
 import anyio
 from anyio.lowlevel import checkpoint
 
+from ._baton import Baton
 from ._events import HYPERCORN_UNEXPECTED, HYPERCORN_UNTESTED
 from ._frames import WINDOW_BITS, Message
+from ._pieces import Pieces
 from ._transport import Stopping, TransportClosed
 
 _TESTED = "0.18."
@@ -39,11 +41,6 @@ _BUFFERED = 16 * 1024
 # After an ordinary close the kernel goes on for minutes with what it holds for a
 # peer that takes nothing.  To linger for no time at all is to reset.
 _NO_LINGER = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
-
-# Middleware around middleware, so deep at most.
-_LAYERS = 16
-
-_EACH_BY_ITSELF = "; client_no_context_takeover"
 
 
 class Wire(Protocol):
@@ -76,6 +73,10 @@ class Wire(Protocol):
 
     async def settle(self) -> None:
         """Wait until the kernel has all that was written, and TLS is closed."""
+        ...
+
+    def expire(self, seconds: float) -> None:
+        """Have the kernel give up on a peer that takes nothing for so long."""
         ...
 
     def abort(self) -> None:
@@ -135,10 +136,6 @@ class _AsyncioWire(_Stream):
         except (OSError, RuntimeError) as error:
             raise TransportClosed(1006, str(error)) from error
 
-    @property
-    def _tls(self) -> bool:
-        return self._transport.get_extra_info("ssl_object") is not None
-
     async def flush(self) -> None:
         """Nothing: there is never a rest."""
 
@@ -147,9 +144,13 @@ class _AsyncioWire(_Stream):
             if self._buffered():
                 self._transport.set_write_buffer_limits(0)
                 await self._writer.drain()
-            if self._tls and self._transport.is_closing():
+            tls = self._transport.get_extra_info("ssl_object")
+            if tls is not None and self._transport.is_closing():
                 # The peer has a part in it, for which asyncio waits 30 seconds.
                 await self._writer.wait_closed()
+
+    def expire(self, seconds: float) -> None:
+        _expire(self._transport.get_extra_info("socket"), seconds)
 
     def abort(self) -> None:
         _reset_on_close(self._transport.get_extra_info("socket"))
@@ -160,17 +161,14 @@ class _AsyncioWire(_Stream):
 class _TrioWire(_Stream):
     """Trio's socket, written to without Trio where it has room at once."""
 
-    __slots__ = ("_fileno", "_lock", "_rest", "_tcp")
+    __slots__ = ("_baton", "_rest", "_tcp")
 
     def __init__(self, stream: Any, server: Any) -> None:
-        import trio
-
         super().__init__(stream)
         self._tcp = server.stream
-        self._fileno: Callable[[], int] = server.stream.socket.fileno
-        # hypercorn's own, but one that the task that has begun to write need
+        # In place of hypercorn's lock, for the task that has begun to write need
         # not be the one to end it.
-        self._lock = server.send_lock = trio.Semaphore(1)
+        self._baton = server.send_lock = Baton()
         self._rest: bytes = b""
 
     @property
@@ -178,24 +176,24 @@ class _TrioWire(_Stream):
         return bool(self._rest)
 
     def try_write(self, message: Message) -> bool:
-        if not self._lock.value or self._closed:
+        if self._baton.taken or self._closed:
             return False
         data = self._bytes_of(message)
         try:
             # By number: -1 once it is closed.
-            taken = os.write(self._fileno(), data)
+            taken = os.write(self._tcp.socket.fileno(), data)
         except OSError:
             # No room, or nobody there: who waits for it will see.
             return False
         if taken < len(data):
-            self._lock.acquire_nowait()
+            self._baton.taken = True
             self._rest = data[taken:]
         return True
 
     async def write(self, message: Message) -> None:
-        await self._lock.acquire()
+        await self._baton.take()
         if self._closed:
-            self._lock.release()
+            self._baton.put_down()
             raise TransportClosed(1006)
         self._rest = self._bytes_of(message)
         await self.flush()
@@ -215,19 +213,30 @@ class _TrioWire(_Stream):
             raise TransportClosed(1006, str(error)) from error
         finally:
             self._rest = b""
-            self._lock.release()
+            self._baton.put_down()
 
     async def settle(self) -> None:
         """Nothing: what is written is with the kernel."""
+
+    def expire(self, seconds: float) -> None:
+        _expire(self._tcp.socket, seconds)
 
     def abort(self) -> None:
         _reset_on_close(self._tcp.socket)
         self._tcp.socket.close()
 
 
+def _expire(sock: Any, seconds: float) -> None:
+    # Only Linux has it; 0 would be for ever.  The socket may be closed already,
+    # which with uvloop is a ValueError.
+    with suppress(AttributeError, OSError, ValueError):
+        option = socket.TCP_USER_TIMEOUT
+        sock.setsockopt(socket.IPPROTO_TCP, option, max(1, int(seconds * 1000)))
+
+
 def _reset_on_close(sock: Any) -> None:
-    # It may be closed already.
-    with suppress(OSError):
+    # It may be closed already, which with uvloop is a ValueError.
+    with suppress(OSError, ValueError):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
 
 
@@ -247,7 +256,7 @@ def _innermost(send: object) -> object:
     Where that calls it ``send``, as Starlette does: for all but writing, which
     must not pass by whoever wants to see it.
     """
-    for _ in range(_LAYERS):
+    for _ in range(16):  # so deep at most: there may be circles
         if not isinstance(send, FunctionType) or send.__closure__ is None:
             break
         inner = dict(zip(send.__code__.co_freevars, send.__closure__, strict=True))
@@ -332,6 +341,8 @@ def find_wire(send: object) -> Wire | None:
         # must come to its end first.
         elif hasattr(server.stream, "socket") and not server.send_lock.locked():
             wire = _TrioWire(stream, server)
+            # Of the time before the request; on Trio nobody stops it twice.
+            server.idle_task = None
         else:
             return None
         _forget_http(stream)
@@ -348,12 +359,10 @@ def drop(send: object) -> None:
     That is with TLS on Trio, and behind middleware.
     """
     server = _server_of(_stream_of(_innermost(send)))
-    if server is None:
-        return
     if hasattr(server, "writer"):
         _reset_on_close(server.writer.get_extra_info("socket"))
         server.writer.transport.abort()
-    else:
+    elif server is not None:
         sock = getattr(server.stream, "transport_stream", server.stream).socket
         _reset_on_close(sock)
         sock.close()
@@ -365,10 +374,19 @@ def spare_window(send: object) -> None:
     Else a window of 32 kB is kept for each client that has compressed one.  A
     server may demand it of every client (RFC 7692, section 7.1.1.2).
     """
-    handshake = getattr(_stream_of(_innermost(send)), "handshake", None)
+    handshake: Any = getattr(_stream_of(_innermost(send)), "handshake", None)
     offers: list[str] | None = getattr(handshake, "extensions", None)
     if offers:
-        handshake.extensions = [offer + _EACH_BY_ITSELF for offer in offers]
+        each_by_itself = "; client_no_context_takeover"
+        handshake.extensions = [offer + each_by_itself for offer in offers]
+
+
+def bound_messages(send: object, max_bytes: int) -> None:
+    """Before the accept: keep no more of a message than somebody reads."""
+    stream = _stream_of(_innermost(send))
+    limit: int | None = getattr(getattr(stream, "buffer", None), "max_length", None)
+    if limit is not None:
+        stream.buffer = Pieces(max_bytes, limit)
 
 
 def find_stopping(send: object) -> Stopping | None:

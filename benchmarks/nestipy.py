@@ -61,9 +61,13 @@ class Gateways(Run):
     def __init__(self, settings: Settings, subjects: tuple[Subject, ...]) -> None:
         super().__init__(settings, subjects)
         self.events = Measure(
-            f"events through a gateway, {settings.players} clients", "events/s"
+            f"events through a gateway, {settings.players} clients",
+            "events/s",
+            by_cpu=True,
         )
-        self.alone = Measure("events through a gateway, 1 client", "events/s")
+        self.alone = Measure(
+            "events through a gateway, 1 client", "events/s", by_cpu=True
+        )
         self.cost = Measure("server's processor time for an event", "us")
         self.idle = Measure(
             f"memory of an idle connection, {settings.members:,} of them", "kB"

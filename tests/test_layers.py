@@ -15,12 +15,14 @@ FLOORS = {
     "actors": Path("actors"),
     "supervision": Path("supervision"),
     "adapter": Path("adapter"),
+    "metrics": Path("src/greenroom/metrics"),
     "testing": Path("src/greenroom/testing"),
 }
 MAY_USE = {
     "actors": set[str](),
     "supervision": {"actors"},
     "adapter": {"actors", "supervision"},
+    "metrics": {"adapter"},
     "testing": {"actors", "supervision", "adapter"},
 }
 

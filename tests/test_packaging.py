@@ -21,7 +21,7 @@ import greenroom.actors
 ROOT = Path(__file__).parents[1]
 LINKED = ["actors", "supervision", "adapter"]
 FOLDERS = {name: ROOT / name for name in LINKED} | {
-    "testing": ROOT / "src" / "greenroom" / "testing"
+    name: ROOT / "src" / "greenroom" / name for name in ("metrics", "testing")
 }
 PYPROJECT: dict[str, Any] = tomllib.loads(
     (ROOT / "pyproject.toml").read_text(encoding="utf-8")
@@ -100,10 +100,12 @@ def test_only_anyio_and_orjson_come_with_greenroom() -> None:
 
 def test_greenroom_imports_without_any_extra() -> None:
     extras = ["hypercorn", "nestipy", "starlette", "trio", "trio_asyncio", "uvloop"]
+    extras += ["opentelemetry", "prometheus_client"]
     # None in sys.modules makes an import fail as if nothing were installed.
     program = f"""
 import sys
 sys.modules |= dict.fromkeys({extras!r})
+import greenroom.metrics
 import greenroom.testing
 """
 

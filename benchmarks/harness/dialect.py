@@ -74,17 +74,22 @@ class SocketIO:
         return "3" if text == "2" else None  # Engine.IO ping and pong
 
 
-def client_frame(text: str) -> bytes:
-    """Build the masked frame of *text*, to be written any number of times.
+def client_frame(content: str | bytes, first: int = 0x1) -> bytes:
+    """Build the masked frame of *content*, to be written any number of times.
+
+    The *first* byte says what it is, text if nothing else; it is always final.
 
     Raises:
-        ValueError: The text is longer than a frame of this form can say.
+        ValueError: The content is longer than a frame of this form can say.
     """
-    payload = text.encode()
+    payload = content.encode() if isinstance(content, str) else content
     size = len(payload)
     if size >= 1 << 16:
         raise ValueError(f"frame must be shorter than 65536 bytes, got {size}")
-    head = bytes([0x81, 0x80 | size]) if size < 126 else b"\x81\xfe" + size.to_bytes(2)
+    long = size >= 126
+    head = bytes([0x80 | first, 0x80 | (126 if long else size)])
+    if long:
+        head += size.to_bytes(2)
     mask = os.urandom(4)
     masked = bytes(byte ^ mask[i % 4] for i, byte in enumerate(payload))
     return head + mask + masked

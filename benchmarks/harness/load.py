@@ -97,13 +97,22 @@ class Connection(Generic[C]):
 
 
 async def connect(
-    server: Server, make: Callable[[Dialect], C], count: int
+    server: Server, make: Callable[[Dialect], C], count: int, *, first: int = 0
 ) -> list[Connection[C]]:
-    """Open *count* connections, greeting included; offers no compression."""
+    """Open *count* connections, greeting included; offers no compression.
+
+    *first* is how many this server has already: one address has ports for some ten
+    thousand connections to it, and the next come from another.
+    """
+    ports = machine.ports_of_one_address()
     url = f"ws://127.0.0.1:{server.port}{server.subject.dialect.path}"
     turn = asyncio.Semaphore(_AT_ONCE)
 
-    async def one() -> Connection[C]:
+    async def one(number: int) -> Connection[C]:
+        # The whole of 127.0.0.0/8 is this machine.  The first address is not named:
+        # the kernel knows better than anyone which of its ports are free.
+        address = number // ports
+        source = (f"127.0.1.{address}", 0) if address else None
         client = make(server.subject.dialect)
         async with turn, asyncio.timeout(_CONNECT_SECONDS):
             transport, _ = await ws_connect(
@@ -111,18 +120,19 @@ async def connect(
                 url,
                 websocket_handshake_timeout=_CONNECT_SECONDS,
                 read_buffer_init_size=4096,
+                local_addr=source,
             )
             await client.ready
         return Connection(client, transport)
 
-    return await asyncio.gather(*(one() for _ in range(count)))
+    return await asyncio.gather(*(one(first + i) for i in range(count)))
 
 
-async def join(connections: list[Connection[C]]) -> None:
+async def join(connections: list[Connection[C]], *, at_once: int = 1) -> None:
     """Bring every client into the room, each waiting for the server's word."""
-    for connection in connections:
-        client = connection.client
-        await client.ask(client.say("join", None))
+    for start in range(0, len(connections), at_once):
+        clients = [c.client for c in connections[start : start + at_once]]
+        await asyncio.gather(*(c.ask(c.say("join", None)) for c in clients))
 
 
 async def close(connections: list[Connection[C]]) -> None:
@@ -132,6 +142,12 @@ async def close(connections: list[Connection[C]]) -> None:
         connection.transport.disconnect()
     async with asyncio.timeout(_ANSWER_SECONDS):
         await asyncio.gather(*(c.transport.wait_disconnected() for c in connections))
+
+
+def abandon(connections: list[Connection[C]]) -> None:
+    """Drop every connection, for a server that is about to be killed."""
+    for connection in connections:
+        connection.transport.disconnect(graceful=False)
 
 
 @dataclass(slots=True)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import resource
+import shutil
+import subprocess
+import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,10 +28,15 @@ PACKAGES = (
     "orjson",
     "python-socketio",
     "python-engineio",
+    "starlette",
+    "uvicorn",
+    "websockets",
     "picows",
     "uvloop",
     "pykka",
 )
+NODE_APPS = Path(__file__).resolve().parents[1] / "apps" / "node"
+NODE_PACKAGES = ("ws", "socket.io")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +81,22 @@ def allow_open_files(count: int) -> None:
     if hard != resource.RLIM_INFINITY and hard < count:
         raise OSError(f"expected a limit of {count} open files, hard limit is {hard}")
     resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))
+
+
+def most_open_files() -> int:
+    """How high `allow_open_files` can go."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    return sys.maxsize if hard == resource.RLIM_INFINITY else hard
+
+
+def ports_of_one_address() -> int:
+    """How many connections to one server may come from one address.
+
+    Half the ephemeral ports: those of connections just closed are not free yet.
+    """
+    span = (_PROC / "sys/net/ipv4/ip_local_port_range").read_text().split()
+    low, high = (int(port) for port in span)
+    return (high - low + 1) // 2
 
 
 def process_tree(root: int) -> list[int]:
@@ -129,6 +154,19 @@ def describe() -> dict[str, str]:
             facts[package] = version(package)
         except PackageNotFoundError:
             facts[package] = "not installed"
+    return facts | _node()
+
+
+def _node() -> dict[str, str]:
+    """Node and the packages installed for it, as far as they are there."""
+    if shutil.which("node") is None:
+        return {}
+    run = subprocess.run(["node", "--version"], capture_output=True, text=True)
+    facts = {"node": run.stdout.strip()}
+    for package in NODE_PACKAGES:
+        manifest = NODE_APPS / "node_modules" / package / "package.json"
+        if manifest.is_file():
+            facts[f"node {package}"] = json.loads(manifest.read_text())["version"]
     return facts
 
 

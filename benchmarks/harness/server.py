@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -11,10 +12,11 @@ import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from .dialect import Dialect
-from .machine import pinned, tree_cpu, tree_memory
+from .machine import NODE_APPS, pinned, tree_cpu, tree_memory
 
 ROOT = Path(__file__).resolve().parents[2]
 _STOP_SECONDS = 10.0
@@ -33,6 +35,25 @@ class Subject:
     dialect: Dialect
     #: The subject whose figures this one's are divided by.
     base: str
+    #: What it needs beside this project: modules, or a package of `NODE_APPS`.
+    needs: tuple[str, ...] = ()
+
+    @property
+    def ours(self) -> bool:
+        """Whether it is what the others are there for."""
+        return self.name.startswith("greenroom")
+
+    def missing(self) -> str | None:
+        """Say what it needs that is not installed; None if all is there."""
+        for need in self.needs:
+            if need.startswith("npm:"):
+                if shutil.which("node") is None:
+                    return "node is not on the path"
+                if not (NODE_APPS / "node_modules" / need[4:]).is_dir():
+                    return "npm ci --prefix benchmarks/apps/node has not been run"
+            elif find_spec(need) is None:
+                return f"the module {need} is not installed"
+        return None
 
 
 def hypercorn(worker: str, app: str) -> tuple[str, ...]:
@@ -42,6 +63,23 @@ def hypercorn(worker: str, app: str) -> tuple[str, ...]:
         *("--worker-class", worker, "--bind", "fd://{fd}"),
         f"benchmarks.apps.{app}",
     )
+
+
+def uvicorn(app: str) -> tuple[str, ...]:
+    """The command that serves *app*: stock uvicorn, but silent.
+
+    By itself it takes uvloop and websockets, where they are installed.
+    """
+    return (
+        *(sys.executable, "-m", "uvicorn"),
+        *("--fd", "{fd}", "--log-level", "warning"),
+        f"benchmarks.apps.{app}",
+    )
+
+
+def node(program: str) -> tuple[str, ...]:
+    """The command that runs *program* of `NODE_APPS`."""
+    return ("node", str(NODE_APPS / program), "{fd}")
 
 
 class ServerFailed(Exception):
@@ -82,8 +120,13 @@ class Server:
 
 
 @contextmanager
-def running(subject: Subject, core: int) -> Generator[Server, None, None]:
+def running(
+    subject: Subject, core: int, *, kill: bool = False
+) -> Generator[Server, None, None]:
     """Start *subject* on *core*; stop it on the way out, by force if it must be.
+
+    With *kill* by force at once: a server that cannot see its clients off, or has
+    too many of them, is not waited for.
 
     The listening socket is made here and handed down, so the port is free for
     certain and clients may connect at once: they wait in its backlog.
@@ -116,13 +159,14 @@ def running(subject: Subject, core: int) -> Generator[Server, None, None]:
             server.check()
             raise
         finally:
-            _stop(process)
+            _stop(process, 0.0 if kill else _STOP_SECONDS)
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
+def _stop(process: subprocess.Popen[bytes], patience: float) -> None:
+    if patience:
+        process.terminate()
     try:
-        process.wait(_STOP_SECONDS)
+        process.wait(patience)
     except subprocess.TimeoutExpired:
         # The session is its own group: this ends its worker processes too.
         os.killpg(process.pid, signal.SIGKILL)

@@ -9,21 +9,33 @@ clock runs from the first request to the last delivery.
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
+from functools import partial
 
 from picows import WSFrame, WSTransport
 
 from ..harness.dialect import PAYLOAD, Dialect
-from ..harness.load import Client, Rate, close, connect, join, timed
+from ..harness.load import (
+    Client,
+    Connection,
+    Rate,
+    abandon,
+    close,
+    connect,
+    join,
+    timed,
+)
 from ..harness.server import Server
 
-#: Broadcasts asked for at once, and how many such requests are under way: 16
+#: Broadcasts asked for at once, and how many such requests are under way: 8
 #: messages for each client, where Greenroom's outbox holds 256.
-BATCH = 8
+BATCH = 4
 IN_FLIGHT = 2
 _STALL_SECONDS = 60.0
 _FILL_SECONDS = 1.0
 _DRAINS = 5
+_JOINS_AT_ONCE = 100
 
 
 class Tally:
@@ -37,12 +49,12 @@ class Tally:
         self.goal = 0
         self.reached = asyncio.Event()
 
-    async def reach(self, goal: int) -> None:
+    async def reach(self, goal: int, patience: float = _STALL_SECONDS) -> None:
         """Wait until *goal* messages were delivered in all."""
         if self.received < goal:
             self.goal = goal
             self.reached.clear()
-            async with asyncio.timeout(_STALL_SECONDS):
+            async with asyncio.timeout(patience):
                 await self.reached.wait()
 
 
@@ -53,6 +65,8 @@ class Member(Client):
         super().__init__(dialect)
         self._tally = tally
         self.received = 0
+        #: Broadcasts that had been asked for when it joined.
+        self.missed = 0
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         tally = self._tally
@@ -66,53 +80,82 @@ class Member(Client):
 
 
 class Room:
-    """Members in a room of the server, and a controller outside of it."""
+    """Members in a room of the server, and a controller outside of it.
 
-    def __init__(self, server: Server, tally: Tally) -> None:
-        self._server = server
-        self._tally = tally
+    Args:
+        server: Whose room.
+        batch: Broadcasts in one request; `IN_FLIGHT` such are under way.
+    """
+
+    def __init__(self, server: Server, batch: int = BATCH) -> None:
+        self.server = server
+        self._batch = batch
+        self._tally = Tally()
         self._asked = 0
+        self.members: list[Connection[Member]] = []
 
     async def fill(self, members: int) -> None:
         """Connect the members; they are not in the room yet."""
-        self.members = await connect(
-            self._server, lambda dialect: Member(dialect, self._tally), members
-        )
+        self.members = await self._connect(members)
 
     async def open(self) -> None:
         """Bring the members into the room, and see that one message arrives whole."""
-        [self._controller] = await connect(self._server, Client, 1)
+        [self._controller] = await connect(self.server, Client, 1)
         first, rest = self.members[:1], self.members[1:]
         await join(first)
         heard = first[0].client.listen()
-        self._ask(1)
+        self.ask(1)
         assert PAYLOAD in await heard
         await join(rest)
         self._tally.open = True
 
-    async def measure(self, seconds: float) -> Rate:
+    async def grow(self, members: int) -> None:
+        """Bring more members into the room, while nothing is sent."""
+        # Engine.IO's greeting is as long as a delivery.
+        self._tally.open = False
+        more = await self._connect(members)
+        for member in more:
+            member.client.missed = self._asked
+        await join(more, at_once=_JOINS_AT_ONCE)
+        self._tally.open = True
+        self.members += more
+
+    async def measure(
+        self,
+        seconds: float,
+        *,
+        payload: str = PAYLOAD,
+        at_most: int = sys.maxsize,
+        patience: float = _STALL_SECONDS,
+    ) -> Rate:
         """Broadcast for at least *seconds*; return deliveries per second.
+
+        Args:
+            seconds: How long.
+            payload: What, no shorter than `PAYLOAD`.
+            at_most: So many requests will do.
+            patience: How long the next deliveries may take.
 
         Raises:
             AssertionError: A member got more or fewer messages than were sent.
             TimeoutError: Messages were missing.
         """
-        size = BATCH * len(self.members)
-        await self._batches(IN_FLIGHT)
+        size = self._batch * len(self.members)
+        await self._warm_up(payload, patience)
         before = self._tally.received
         loop = asyncio.get_running_loop()
-        with timed(self._server) as effort:
+        with timed(self.server) as effort:
             deadline = loop.time() + seconds
             for _ in range(IN_FLIGHT):
-                self._ask(BATCH)
+                self.ask(self._batch, payload)
             asked = IN_FLIGHT
             goal = before
-            while loop.time() < deadline:
+            while loop.time() < deadline and asked < at_most:
                 goal += size
-                await self._tally.reach(goal)
-                self._ask(BATCH)
+                await self._tally.reach(goal, patience)
+                self.ask(self._batch, payload)
                 asked += 1
-            await self._tally.reach(before + asked * size)
+            await self._tally.reach(before + asked * size, patience)
         self._check()
         return Rate(asked * size / effort.seconds, effort)
 
@@ -123,36 +166,62 @@ class Room:
         part in the time.  This is the pace at which a client that has fallen
         behind catches up: no slower subject can be held back by it.
         """
-        count = BATCH * IN_FLIGHT
+        count = self._batch * IN_FLIGHT
         rates: list[float] = []
         for _ in range(_DRAINS):
             before = self._tally.received
-            self._ask(count)
+            self.ask(count)
             await asyncio.sleep(0)
             time.sleep(_FILL_SECONDS)  # noqa: ASYNC251 - the point is to stand still
-            with timed(self._server) as effort:
+            with timed(self.server) as effort:
                 await self._tally.reach(before + count * len(self.members))
             rates.append(count * len(self.members) / effort.seconds)
         self._check()
         return sorted(rates)[len(rates) // 2]
+
+    def ask(self, broadcasts: int, payload: str = PAYLOAD) -> None:
+        """Ask for so many broadcasts, and wait for nothing."""
+        order = {"count": broadcasts, "payload": payload}
+        self._controller.client.write(self._controller.client.say("go", order))
+        if self._tally.open:
+            self._asked += broadcasts
+
+    async def settle(self) -> None:
+        """Wait until all that was asked for has arrived, and nothing else.
+
+        Raises:
+            AssertionError: A member got more or fewer messages than were sent.
+            TimeoutError: Messages were missing.
+        """
+        due = sum(self._asked - member.client.missed for member in self.members)
+        await self._tally.reach(due)
+        self._check()
 
     async def leave(self) -> None:
         """Close all connections."""
         await close(self.members)
         await close([self._controller])
 
-    async def _batches(self, count: int) -> None:
-        before = self._tally.received
-        for _ in range(count):
-            self._ask(BATCH)
-        await self._tally.reach(before + count * BATCH * len(self.members))
+    def abandon(self) -> None:
+        """Drop all connections, and wait for nothing."""
+        abandon(self.members)
+        abandon([self._controller])
 
-    def _ask(self, broadcasts: int) -> None:
-        order = {"count": broadcasts, "payload": PAYLOAD}
-        self._controller.client.write(self._controller.client.say("go", order))
-        if self._tally.open:
-            self._asked += broadcasts
+    async def _connect(self, count: int) -> list[Connection[Member]]:
+        first = len(self.members)
+        make = partial(Member, tally=self._tally)
+        return await connect(self.server, make, count, first=first)
+
+    async def _warm_up(self, payload: str, patience: float) -> None:
+        before = self._tally.received
+        for _ in range(IN_FLIGHT):
+            self.ask(self._batch, payload)
+        size = self._batch * len(self.members)
+        await self._tally.reach(before + IN_FLIGHT * size, patience)
 
     def _check(self) -> None:
-        received = {member.client.received for member in self.members}
-        assert received == {self._asked}, f"asked {self._asked}, received {received}"
+        lost = {
+            self._asked - member.client.missed - member.client.received
+            for member in self.members
+        }
+        assert lost == {0}, f"asked {self._asked}, and of these were lost {lost}"

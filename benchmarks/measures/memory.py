@@ -8,7 +8,7 @@ from ..harness.load import Client, close, connect, join
 from ..harness.server import Server
 
 _WARM_UP_CLIENTS = 20
-_SETTLE_SECONDS = 0.5
+_SETTLE_SECONDS = 0.3
 
 
 async def base(server: Server) -> int:

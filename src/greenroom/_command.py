@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn, cast, final
 
 import anyio
@@ -53,16 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # As `python -m` does, and a script in bin/ does not.
     if os.getcwd() not in sys.path and "" not in sys.path:
         sys.path.insert(0, os.getcwd())
-    module, app = _load(asked.target)
-    if asked.factory:
-        if not callable(app):
-            _refuse(f"{asked.target} is no factory: {app!r} cannot be called")
-        app = app()
-    try:
-        check_app(app)
-    except TypeError as error:
-        hint = "" if asked.factory else "; if it makes the app, say --factory"
-        _refuse(f"{asked.target}: {error}{hint if callable(app) else ''}")
+    module, found = _load(asked.target)
+    app = _app(asked.target, found, is_factory=asked.factory)
     adapters = _adapters(asked.adapter, app, module)
     run = partial(
         serve,
@@ -127,7 +120,7 @@ def _refuse(message: str, code: int = _USAGE) -> NoReturn:
     raise SystemExit(code)
 
 
-def _load(target: str) -> tuple[Any, Any]:
+def _load(target: str) -> tuple[ModuleType, Any]:
     """The module that *target* names, and what it names in there."""
     name, _, path = target.partition(":")
     if not path or not all(part.isidentifier() for part in name.split(".")):
@@ -148,7 +141,24 @@ def _load(target: str) -> tuple[Any, Any]:
     return module, found
 
 
-def _adapters(targets: Sequence[str] | None, app: object, module: Any) -> list[Any]:
+def _app(target: str, found: Any, *, is_factory: bool) -> Any:
+    """The app that was *found*, or that what was found makes."""
+    app: object = found
+    if is_factory:
+        if not callable(found):
+            _refuse(f"{target} is no factory: {found!r} cannot be called")
+        app = found()
+    try:
+        check_app(app)
+    except TypeError as error:
+        hint = "; if it makes the app, say --factory"
+        _refuse(f"{target}: {error}{hint if callable(app) and not is_factory else ''}")
+    return app
+
+
+def _adapters(
+    targets: Sequence[str] | None, app: object, module: ModuleType
+) -> list[Any]:
     """What is to be drained: as named, or else what is found."""
     if targets is not None:
         named = [_load(target)[1] for target in targets]
@@ -156,7 +166,7 @@ def _adapters(targets: Sequence[str] | None, app: object, module: Any) -> list[A
             if not callable(getattr(adapter, "drain", None)):
                 _refuse(f"{target} is no ActorAdapter, but {adapter!r}")
         return named
-    found = [app, *vars(module).values()]
+    found: list[object] = [app, *vars(module).values()]
     adapters = [each for each in found if isinstance(each, ActorAdapter)]
     return list(dict.fromkeys(adapters))
 
@@ -182,9 +192,9 @@ def _bind(asked: argparse.Namespace) -> list[str] | None:
 def _config(path: str | None) -> Config | None:
     if path is None:
         return None
-    kind: type[Config] = import_module("hypercorn.config").Config
+    kind: Any = import_module("hypercorn.config").Config
     try:
-        return kind.from_toml(path)
+        return cast("Config", kind.from_toml(path))
     except (OSError, ValueError) as error:
         _refuse(f"{path} cannot be read: {error}")
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from copy import copy
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeAlias, final
+from typing import TYPE_CHECKING, Any, TypeAlias, cast, final
 
 if TYPE_CHECKING:
     from hypercorn.config import Config
@@ -81,17 +81,21 @@ class Listeners:
         while self._sockets:
             self._sockets.pop().detach()
 
-    def cut_connections(self) -> None:
+    def cut_connections(self) -> int:
         """End all connections that were accepted here, whatever they wait for.
 
-        Whoever holds one is told by the kernel that the peer has left.
+        Whoever holds one is told by the kernel that the peer has left.  Returns how
+        many there were.
         """
+        count = 0
         for connection in _open_sockets():
             # Not connected, or not any more, else.
             with connection, suppress(OSError):
                 connection.getpeername()
                 if self._accepted(connection):
                     connection.shutdown(socket.SHUT_RDWR)
+                    count += 1
+        return count
 
     def _accepted(self, connection: socket.socket) -> bool:
         """Whether *connection* has the local address of one of ours."""
@@ -153,7 +157,7 @@ def check_bind(bind: object) -> list[str]:
     if isinstance(bind, str):
         binds = [bind]
     elif isinstance(bind, Sequence) and not isinstance(bind, bytes):
-        binds = bind
+        binds = cast("Sequence[object]", bind)
     else:
         raise TypeError(f"bind must be a str or several, got {bind!r}")
     if not binds:

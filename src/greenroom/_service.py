@@ -161,6 +161,10 @@ class Service:
                     await self._drain()
                     self._drained.set()
                     await self._outlast_hypercorn()
+                # What it has left behind with something to write would stay, and
+                # uvloop would wait for that when the process ends.
+                if self._listeners.cut_connections():
+                    await anyio.sleep(MOMENT)
         finally:
             # A native Task.cancel() gets past the shield.
             if not self._ended.is_set():
@@ -206,6 +210,14 @@ async def _drain_one(drain: Drain) -> None:
     except Exception:
         # Whoever wants to stop must not be kept from it.
         _log.exception("%r has failed", drain)
+
+
+def _alone(error: Exception) -> Exception:
+    """*error* without the groups that have nothing else in them."""
+    if not isinstance(error, ExceptionGroup):
+        return error
+    group = cast("ExceptionGroup[Exception]", error)
+    return _alone(group.exceptions[0]) if len(group.exceptions) == 1 else group
 
 
 @final
@@ -288,6 +300,4 @@ class _App:
             refused = AppNotStarted(self._refusal)
             refused.__cause__ = error
             return refused
-        while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
-            error = error.exceptions[0]
-        return error
+        return _alone(error)

@@ -157,7 +157,7 @@ async def test_the_code_may_be_another() -> None:
     [
         ({"deadline": -1}, ValueError, "deadline must be at least 0"),
         ({"deadline": "1"}, TypeError, "deadline must be a number"),
-        ({"batch": 0}, ValueError, "batch must be at least 1"),
+        ({"batch": 0}, ValueError, "batch must be an int of at least 1"),
         ({"batch": 1.0}, TypeError, "batch must be an int"),
         ({"spread": float("inf")}, ValueError, "spread must be at least 0 and finite"),
         ({"code": 1005}, ValueError, "code must be 1000 to 1014"),

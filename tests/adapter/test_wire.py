@@ -16,7 +16,14 @@ import pytest
 
 from greenroom.adapter import Message, TransportClosed
 from greenroom.adapter import _wire as wire_module
-from greenroom.adapter._wire import Wire, find_stopping, find_wire, may_accept
+from greenroom.adapter._wire import (
+    Wire,
+    drop,
+    find_stopping,
+    find_wire,
+    may_accept,
+    spare_window,
+)
 
 from ..conftest import BACKENDS
 from .stock import BINARY, CLOSE, PONG, TEXT, Peer, served
@@ -54,6 +61,7 @@ class App:
         await self.ahead.wait()
         self.accepts = await may_accept(send)
         if self.accepts:
+            spare_window(send)
             await send({"type": "websocket.accept"})
             self.wire = find_wire(send)
         self.accepted.set()
@@ -257,7 +265,65 @@ async def test_it_is_known_when_hypercorn_has_been_told_to_stop(
         app.leave.set()
 
 
+async def test_a_client_is_asked_to_compress_each_message_by_itself(
+    anyio_backend_name: str,
+) -> None:
+    extra = b"sec-websocket-extensions: permessage-deflate\r\n"
+    app = App()
+    async with (
+        served(app, anyio_backend_name) as server,
+        server.connect(extra) as (_, head),
+    ):
+        assert b"permessage-deflate; client_no_context_takeover\r\n" in head
+        await app.accepted.wait()
+        app.leave.set()
+
+
+@pytest.mark.parametrize("veiled", [False, True])
+async def test_without_a_wire_too_the_peer_can_be_dropped(
+    anyio_backend_name: str, veiled: bool
+) -> None:
+    async with wired(anyio_backend_name) as (_, peer, app):
+        drop(veil(app.send) if veiled else app.send)
+        with pytest.raises((anyio.EndOfStream, anyio.BrokenResourceError)):
+            await peer.frame()
+        await app.leave.wait()
+
+
 # -- where there is no wire -------------------------------------------------
+
+
+def veil(send: Any) -> Any:
+    """*send* with something around it, as Starlette does."""
+
+    async def sender(message: Any) -> None:
+        await send(message)
+
+    return sender
+
+
+async def test_behind_middleware_there_is_none_but_it_is_known_when_to_stop(
+    anyio_backend_name: str,
+) -> None:
+    app = App()
+    async with served(app, anyio_backend_name) as server, server.connect():
+        await app.accepted.wait()
+        send = veil(veil(app.send))
+        assert find_wire(send) is None
+        assert find_stopping(send) is find_stopping(app.send) is not None
+        app.leave.set()
+
+
+async def test_middleware_that_goes_round_in_circles_is_left_alone() -> None:
+    async def send(message: Any) -> None:
+        await send(message)
+
+    def plain(message: Any) -> None: ...
+
+    assert find_stopping(send) is None
+    assert find_stopping(veil(plain)) is None
+    assert find_stopping(anyio.to_thread.run_sync) is None
+    drop(send)
 
 
 @pytest.fixture
@@ -272,12 +338,15 @@ async def test_any_other_send_has_none(anyio_backend_name: str) -> None:
     assert find_wire(send) is None
     assert find_stopping(send) is None
     assert await may_accept(send)
+    spare_window(send)
+    drop(send)
 
 
 class WSStream:
     """As much of hypercorn's as says who it is."""
 
     __module__ = "hypercorn.protocol.ws_stream"
+    closed = False
 
     def __init__(self, protocol: object) -> None:
         self.send = getattr(protocol, "stream_send", None)

@@ -13,7 +13,7 @@ import pytest
 
 import greenroom
 import greenroom.testing
-from greenroom import ActorAdapter, Client, EventError, Options
+from greenroom import ActorAdapter, Client, EventError, Excess, Options
 from greenroom.testing import MemoryClient, TransportClosed, connect, connect_raw
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -98,7 +98,7 @@ def adapter_with_handlers(**options: Any) -> ActorAdapter:
 
 
 def test_every_error_code_of_the_table_is_tried_here() -> None:
-    tried = {*UNREADABLE, "preprocess_failed"}, {*FAILING}
+    tried = {*UNREADABLE, "preprocess_failed", "rate_limited"}, {*FAILING}
     rows = table("Error codes")
 
     assert {code for code, strike, _ in rows if strike == "yes"} == tried[0]
@@ -127,6 +127,21 @@ async def test_a_payload_that_the_hook_cannot_read_is_a_strike() -> None:
         await peer.send("nonsense")
         assert '"code":"preprocess_failed"' in str(await peer.receive())
         assert adapter.statistics().strikes == 1
+
+
+@pytest.mark.anyio
+async def test_a_message_beyond_the_rates_is_a_strike() -> None:
+    adapter = adapter_with_handlers(
+        message_rate=0.01, message_burst=1, excess=Excess.STRIKE
+    )
+    async with adapter.running(), connect_raw(adapter) as peer:
+        await peer.send("{}")
+        assert '"code":"bad_event"' in str(await peer.receive())
+        await peer.send('{"event": "say", "id": 1}')
+        answer = str(await peer.receive())
+        assert '"code":"rate_limited"' in answer
+        assert '"ack"' not in answer
+        assert adapter.statistics().strikes == 2
 
 
 @pytest.mark.anyio
@@ -196,6 +211,52 @@ async def test_the_client_is_told_why(end: Ending, code: int, reason: str) -> No
         assert client.close_reason == reason
 
     assert str(code) in {row[0] for row in table("Close codes")}
+
+
+async def ask_too_much(adapter: ActorAdapter, client: MemoryClient) -> None:
+    for _ in range(3):
+        await client.peer.send('{"ack": 1}')
+
+
+async def say_nothing(adapter: ActorAdapter, client: MemoryClient) -> None:
+    async def never(data: object) -> None:
+        await anyio.sleep_forever()
+
+    client.on_call("ping", never)
+
+
+LIMITS: list[tuple[Ending, dict[str, Any], int, str]] = [
+    (
+        ask_too_much,
+        {"message_rate": 0.01, "message_burst": 1, "excess": Excess.CLOSE},
+        *(1008, "too many messages"),
+    ),
+    (
+        ask_too_much,
+        {"byte_rate": 0.01, "byte_burst": 10, "excess": Excess.STRIKE},
+        *(1008, "too many messages"),
+    ),
+    (
+        say_nothing,
+        {"ping_seconds": 0.02, "pong_seconds": 0.02},
+        *(3008, "no answer to a ping"),
+    ),
+    (say_nothing, {"idle_seconds": 0.02}, 3008, "idle"),
+]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("end", "options", "code", "reason"), LIMITS)
+async def test_the_client_is_told_which_limit_it_was(
+    end: Ending, options: dict[str, Any], code: int, reason: str
+) -> None:
+    adapter = adapter_with_handlers(max_strikes=1, **options)
+    async with adapter.running(), connect(adapter) as client:
+        await end(adapter, client)
+        assert await client.wait_closed() == code
+        assert client.close_reason == reason
+
+    assert [str(code), reason] in [row[:2] for row in table("Close codes")]
 
 
 @pytest.mark.anyio

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from .server import HypercornServer, hypercorn_server
+from .witness import APP, SMALL_BUFFER
 
 
 @pytest.fixture(scope="session", params=["asyncio", "trio"])
@@ -25,4 +26,11 @@ def anyio_backend() -> str:
 def server(worker: str) -> Iterator[HypercornServer]:
     """A server of ``apps/events.py``, for all tests that leave it as it was."""
     with hypercorn_server("tests.live.apps.events:app", worker) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def faulty(worker: str) -> Iterator[HypercornServer]:
+    """A server of ``apps/faults.py``, for all tests under fault that leave it so."""
+    with hypercorn_server(APP, worker, socket_buffer=SMALL_BUFFER) as server:
         yield server

@@ -183,6 +183,7 @@ class MemoryClient:
 
     It reads all the time, as a browser does: answers go to who waits for them,
     calls of the server to what `on_call` has registered, events to `receive`.
+    Pings of the adapter it answers by itself, unless `on_call` says otherwise.
 
     Attributes:
         peer: Its end of the connection, for raw frames and for faults.
@@ -201,7 +202,7 @@ class MemoryClient:
         self._ids = itertools.count(1)
         self._events: deque[Event | EventError] = deque()
         self._calls: dict[int, _Call] = {}
-        self._answers: dict[tuple[str, str], Answer] = {}
+        self._answers: dict[tuple[str, str], Answer] = {("/", "ping"): _pong}
         self._changed = anyio.Event()
         self._reading = anyio.Event()
         self._reading.set()
@@ -377,6 +378,10 @@ class _Call:
         self.settled = False
         self.data: object = None
         self.error: EventError | None = None
+
+
+def _pong(data: object) -> None:
+    """The answer to the adapter's ``ping``."""
 
 
 def _id_of(event: Event) -> int:
