@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import final
 
 import anyio
+from anyio.lowlevel import checkpoint
 
 from ._checks import check_number
 from ._client import check_close
@@ -78,3 +79,4 @@ async def see_off(
     with anyio.move_on_after(end - anyio.current_time()):
         while connections:
             await next(iter(connections.values())).gone.wait()
+            await checkpoint()

@@ -159,7 +159,8 @@ class Histories:
 
     def sizes(self) -> tuple[int, int, int]:
         """How many rooms have a history; messages, and bytes, that are kept."""
-        fresh = self._fresh.values()
+        # A copy: it may be the thread of an exporter that asks.
+        fresh = self._fresh.copy().values()
         messages = sum(len(kept.messages) for kept in fresh)
         return len(self._rooms), messages, sum(kept.weight for kept in fresh)
 

@@ -251,7 +251,8 @@ class Presences:
         self._listens = False
 
     def __len__(self) -> int:
-        return sum(len(roll.users) for roll in self._rolls.values())
+        # A copy: it may be the thread of an exporter that asks.
+        return sum(len(roll.users) for roll in self._rolls.copy().values())
 
     def enter(self, group: Group, ref: ActorRef[Any], card: Card) -> None:
         """*ref*, which is in the room, shows *card* from now on."""

@@ -18,7 +18,7 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 _OURS, _OTHERS, _INK, _GRID = "#2da44e", "#8b98a5", "#768390", "#76839055"
-_WIDTH, _NAMES, _VALUES = 760, 220, 110
+_WIDTH, _NAMES, _VALUES = 800, 260, 110
 _BAR, _STEP, _HEAD, _FOOT = 16, 24, 44, 44
 _TICKS = 5
 

@@ -67,10 +67,10 @@ SUBJECTS = (
 )
 
 #: Who is also seen among many more connections.  That takes a while, and is asked
-#: only of Greenroom, what it stands on, and Node.
+#: only of Greenroom on both loops, the bare loops, and Node.
 GROWING = (
-    *(ASYNCIO, "greenroom, asyncio", "greenroom, uvloop"),
-    *("Node ws", NODE_SOCKETIO, TRIO, "greenroom, trio"),
+    *(ASYNCIO, "greenroom, asyncio", "Node ws", NODE_SOCKETIO),
+    *(TRIO, "greenroom, trio"),
 )
 
 #: Not compared with anyone: it says how much the load client can take.

@@ -33,7 +33,6 @@ def standpoints(backend: str) -> dict[int, str | None]:
             if cell is None:
                 cell = cell_of(frame)
                 if cell is not None:
-                    # Unless it is somebody who waits for it.
                     found.setdefault(id(cell), None)
             elif is_own(frame.f_code.co_filename):
                 own = True
@@ -49,9 +48,9 @@ def is_cell(value: object) -> TypeGuard[Cell[Any]]:
 
 
 def cell_of(frame: FrameType) -> Cell[Any] | None:
-    """The cell that *frame* is a method of, if it is one."""
-    subject = _local(frame, "Cell.", "self")
-    return subject if is_cell(subject) else None
+    """The cell of which *frame* is the life, if it is one."""
+    home = getattr(_local(frame, "Incarnation.live", "self"), "_home", None)
+    return home if is_cell(home) else None
 
 
 def path_of(frame: FrameType) -> str | None:

@@ -103,8 +103,20 @@ async def test_what_is_kept_says_its_room_and_its_offset() -> None:
         assert await enter(peer, None) == ([], {**room.joined[0].position, **NEW})
         await room.say(2)
         assert await frames(peer, 2) == [
-            {"event": "said", "data": 1, "namespace": "/", "room": "lobby", "offset": 1},
-            {"event": "said", "data": 2, "namespace": "/", "room": "lobby", "offset": 2},
+            {
+                "event": "said",
+                "data": 1,
+                "namespace": "/",
+                "room": "lobby",
+                "offset": 1,
+            },
+            {
+                "event": "said",
+                "data": 2,
+                "namespace": "/",
+                "room": "lobby",
+                "offset": 2,
+            },
         ]
 
 
@@ -190,6 +202,8 @@ async def test_a_position_that_is_none_is_refused(since: Any) -> None:
 async def test_who_comes_back_gets_what_it_missed() -> None:
     async with Room().running() as room:
         _, position = await room.visit()
+        # Nothing was said, and nothing missed.
+        assert await room.visit(position) == ([], {**position, "recovered": True})
         await room.say(3)
         offsets, answer = await room.visit(position)
         assert offsets == [1, 2, 3]
@@ -200,7 +214,7 @@ async def test_who_comes_back_gets_what_it_missed() -> None:
         assert (await room.visit(since(position, 2)))[0] == [3]
         assert await room.visit(since(position, 3)) == ([], answer)
         statistics = room.adapter.statistics()
-        assert (statistics.recovered, statistics.not_recovered) == (3, 0)
+        assert (statistics.recovered, statistics.not_recovered) == (4, 0)
 
 
 async def test_who_says_nothing_gets_nothing_of_it() -> None:

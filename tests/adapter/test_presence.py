@@ -12,14 +12,20 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from greenroom import (
+    Actor,
     ActorAdapter,
+    ActorSystem,
     Client,
     Handshake,
     Identity,
     NotEncodable,
     NotRunning,
+    Options,
     Present,
+    Registry,
 )
+from greenroom.adapter import JsonEnvelope
+from greenroom.adapter._presence import Presences, make_card
 from greenroom.testing import Event, MemoryClient, connect, wait_idle
 
 from .support import Chat
@@ -166,23 +172,26 @@ async def test_rooms_and_namespaces_are_apart() -> None:
 
 @pytest.mark.parametrize("how", ["leave", "close", "drop", "disconnect", "kick"])
 async def test_presence_ends_however_the_membership_ends(how: str) -> None:
-    async with House().running() as house, house.visitor("ann") as ann:
-        async with house.visitor("bob") as bob:
-            assert ann.received() == [news(["bob"], [])]
-            sid = await bob.call("sid")
-            if how == "leave":
-                await bob.call("leave", "lobby")
-            elif how == "close":
-                bob.close()
-            elif how == "drop":
-                bob.drop()
-            elif how == "disconnect":
-                await house.chat.clients[sid].disconnect()
-            else:
-                await house.adapter.kick(user="bob")
-            await wait_idle()
-            assert house.names() == ["ann"]
-            assert await heard(ann) == [news([], ["bob"])]
+    async with (
+        House().running() as house,
+        house.visitor("ann") as ann,
+        house.visitor("bob") as bob,
+    ):
+        assert ann.received() == [news(["bob"], [])]
+        sid = await bob.call("sid")
+        if how == "leave":
+            await bob.call("leave", "lobby")
+        elif how == "close":
+            bob.close()
+        elif how == "drop":
+            bob.drop()
+        elif how == "disconnect":
+            await house.chat.clients[sid].disconnect()
+        else:
+            await house.adapter.kick(user="bob")
+        await wait_idle()
+        assert house.names() == ["ann"]
+        assert await heard(ann) == [news([], ["bob"])]
 
 
 # -- one user, several connections -----------------------------------------
@@ -424,6 +433,27 @@ async def test_a_wire_that_has_no_word_for_it_is_logged(
     assert [getattr(each, "event", None) for each in caplog.records] == [
         "presence_not_told"
     ]
+
+
+async def test_there_are_no_news_without_a_registry() -> None:
+    """When everything ends, it may end first."""
+
+    class Idle(Actor[None]):
+        async def receive(self, message: None) -> None: ...
+
+    async with ActorSystem() as system:
+        registry = Registry()
+        ending = await system.spawn(registry)
+        presences = Presences(registry, JsonEnvelope(), Options())
+        card = make_card("ann", True)
+        assert card is not None
+        presences.enter(("/", "lobby"), await system.spawn(Idle()), card)
+        await ending.stop()
+        await anyio.sleep(INTERVAL)
+        await wait_idle()
+        # Nor is it tried again.
+        assert not presences._changed  # pyright: ignore[reportPrivateUsage]  # nothing public tells
+        assert len(presences) == 1
 
 
 # -- whatever happens ------------------------------------------------------

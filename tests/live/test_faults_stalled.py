@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import pytest
 
 from .apps.faults import SEND_SECONDS
+from .crowd import Member
 from .server import HypercornServer, unhurried
 from .witness import SMALL_BUFFER, connections, linux_only, witness
 
@@ -17,6 +19,10 @@ STALLED = CLIENTS // 20
 # What a stalled client's kernel and the server's take for it is less than ten of these.
 PAD = 4000
 MEGABYTE = 1 << 20
+
+
+def has_got(number: int) -> Callable[[Member], bool]:
+    return lambda member: member.numbers[-1:] == [number]
 
 
 def test_fifty_of_a_thousand_stop_reading_and_no_other_notices(
@@ -39,9 +45,7 @@ def test_fifty_of_a_thousand_stop_reading_and_no_other_notices(
         while not evicted:
             watching.member.emit("tell", {"number": told, "pad": PAD, "room": "hall"})
             last, told = told, told + 1
-            clients.wait_all(
-                "a number", readers, lambda it, last=last: it.numbers[-1:] == [last]
-            )
+            clients.wait_all("a number", readers, has_got(last))
             if not ports & connections(faulty).keys():
                 evicted = time.monotonic() - began
             assert time.monotonic() - began < unhurried(SEND_SECONDS + 2), told

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from .apps.limits import BURST, CLOSE_SECONDS, PING_SECONDS, PONG_SECONDS, RATE
-from .crowd import Crowd, Member, build, crowd
+from .crowd import Member, build, crowd
 from .server import HypercornServer, hypercorn_server, unhurried
 from .witness import connections, linux_only
 
@@ -65,30 +65,20 @@ def test_a_flood_is_read_at_its_rate_and_nobody_else_waits(
         flooding.reset()
 
 
-def wait_closed(clients: Crowd, silent: Member, other: Member) -> float:
-    """Wait for the end of one while another answers; the seconds it took."""
-    began = time.monotonic()
-
-    def is_gone() -> bool:
-        answer_pings(other)
-        return f"gone {silent.sid} " in server_log(clients)
-
-    clients.wait("the end of one that does not answer", is_gone)
-    return time.monotonic() - began
-
-
-def server_log(clients: Crowd) -> str:
-    return clients.server.log()
-
-
 def test_who_stops_answering_is_gone_in_time_and_so_is_its_socket(
     server: HypercornServer,
 ) -> None:
     with crowd(server) as clients:
         silent, other = clients.welcome(2)
         silent.stall()
-        seconds = wait_closed(clients, silent, other)
+        began = time.monotonic()
 
+        def is_gone() -> bool:
+            answer_pings(other)
+            return f"gone {silent.sid} " in server.log()
+
+        clients.wait("the end of one that does not answer", is_gone)
+        seconds = time.monotonic() - began
         assert f"gone {silent.sid} 3008 no answer to a ping\n" in server.log()
         # Each of the two up to an eighth late.
         least = PING_SECONDS + PONG_SECONDS

@@ -65,10 +65,13 @@ def connections(server: HypercornServer) -> dict[int, str]:
     that have ended in order.
     """
     states: dict[int, str] = {}
-    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+    ours = f":{server.port:04X} "
+    for line in Path("/proc/net/tcp").read_text().splitlines():
+        # There may be thousands that are not.
+        if ours not in line:
+            continue
         _, local, remote, state, *_ = line.split()
-        is_here = int(local.partition(":")[2], 16) == server.port
-        if is_here and state not in (LISTEN, TIME_WAIT):
+        if local.endswith(ours.strip()) and state not in (LISTEN, TIME_WAIT):
             states[int(remote.partition(":")[2], 16)] = state
     return states
 

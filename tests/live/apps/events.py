@@ -111,6 +111,16 @@ async def leave(event: str, client: Client, data: Any) -> None:
     await client.leave(data)
 
 
+@adapter.on("enter")
+async def enter(event: str, client: Client, data: Any) -> dict[str, Any]:
+    """Enter a room, shown to the others, from where the client was."""
+    info = {"name": data["name"]}
+    joined = await client.join(data["room"], since=data.get("since"), presence=info)
+    present = [each.info["name"] for each in adapter.presence(data["room"])]
+    position, recovered = joined.position, joined.recovered
+    return {"position": position, "recovered": recovered, "present": present}
+
+
 adapter.on("join", namespace="/side")(join)
 adapter.on("leave", namespace="/side")(leave)
 

@@ -22,7 +22,7 @@ CLOSE_SECONDS = 0.5
 DRAIN_SECONDS = 2.0
 BLOCK_SECONDS = 0.3
 # Longer than the grace, and what a handler has to end once it is cancelled.
-DEAF_SECONDS = 1.2
+DEAF_SECONDS = 1.5
 
 app = adapter = ActorAdapter(
     "/ws",

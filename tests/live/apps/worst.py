@@ -33,7 +33,7 @@ async def connect(event: str, client: Client, data: Any) -> None:
 
 
 @adapter.on("statistics")
-async def statistics(event: str, client: Client, data: Any) -> dict[str, Any]:
+def statistics(event: str, client: Client, data: Any) -> dict[str, Any]:
     with open("/proc/self/statm") as statm:
         memory = int(statm.read().split()[1]) * PAGE
     return {**asdict(adapter.statistics()), "memory": memory}
