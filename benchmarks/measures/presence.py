@@ -16,7 +16,7 @@ from ..harness.server import Server
 _SHORTEST = 70
 _AT_ONCE = 50
 # Longer than the interval after which a room is told.
-_QUIET_SECONDS = 1.5
+_QUIET_SECONDS = 2.5
 _SETTLE_SECONDS = 60.0
 
 
@@ -107,9 +107,9 @@ class Party:
         )
 
     async def _rest(self) -> None:
-        """Wait until nobody has heard anything for a while."""
+        """Wait until everybody has heard something, and nobody more for a while."""
         async with asyncio.timeout(_SETTLE_SECONDS):
             heard = -1
-            while heard != self._news.deliveries:
+            while heard != self._news.deliveries or heard < len(self._guests):
                 heard = self._news.deliveries
                 await asyncio.sleep(_QUIET_SECONDS)

@@ -311,8 +311,8 @@ async def test_many_clients_are_asked_in_one_round_with_one_message(
     monkeypatch.setattr(_pulse, "_AT_ONCE", 4)
     chat = Chat(ping_seconds=PING, pong_seconds=PONG)
     count = 10
+    answered: list[int] = []
     async with chat.running(), anyio.create_task_group() as tasks:
-        answered: list[int] = []
 
         async def listen(*, task_status: Any) -> None:
             async with chat.peer() as peer:
