@@ -285,6 +285,13 @@ HYPERCORN_UNEXPECTED = LogEvent(
     ("cause",),
     "the fast path is not where it should be, and is not taken",
 )
+HYPERCORN_FAILED = LogEvent(
+    "hypercorn_failed",
+    logging.ERROR,
+    "hypercorn has failed over one connection",
+    (),
+    "a client has made hypercorn raise, and lost its connection by it",
+)
 METRICS_FAILED = LogEvent(
     "metrics_failed",
     logging.ERROR,
@@ -319,6 +326,7 @@ EVENTS = (
     WRITE_FAILED,
     HYPERCORN_UNTESTED,
     HYPERCORN_UNEXPECTED,
+    HYPERCORN_FAILED,
     METRICS_FAILED,
 )
 """All of them, in the order of the docs."""

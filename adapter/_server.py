@@ -49,6 +49,7 @@ from ._options import Excess, Options
 from ._presence import Presences
 from ._pulse import pulse_of
 from ._rooms import ALL, SID_PREFIX
+from ._shield import mend_hypercorn
 from ._statistics import AdapterStatistics, Flow
 from ._transport import Stopping, Transport, TransportClosed
 from ._writer import STALLED, TOO_LARGE, TOO_MANY, outbox_options
@@ -117,6 +118,7 @@ class Server:
         """
         if self.system is not None:
             raise RuntimeError("the adapter is running already")
+        mend_hypercorn()
         self.registry = Registry()
         self.histories = Histories(self.options)
         self.presences = Presences(self.registry, self.codec, self.options)
@@ -366,7 +368,7 @@ class Server:
         ]
         for connection in meant:
             self.count("kicked")
-            connection.close(code, reason)
+            connection.put_out(code, reason)
         return len(meant)
 
     def require_running(self) -> ActorSystem:

@@ -175,7 +175,7 @@ class Voice(Actor[M]):
             )
         self.identity = identity
         if self._house.admission.bans.holds("user", identity.user):
-            self.close(*BANNED)
+            self.put_out(*BANNED)
         else:
             self._hold(identity)
 
@@ -204,7 +204,13 @@ class Voice(Actor[M]):
 
     def _expired(self) -> None:
         self._house.count("expired")
-        self.close(*EXPIRED)
+        self.put_out(*EXPIRED)
+
+    def put_out(self, code: int, reason: str) -> None:
+        """Disconnect it; from now on nothing of it counts, not even an ack."""
+        self.close(code, reason)
+        # Else they were taken until the handler in flight has had its grace.
+        self._acks.fail_all(ClientGone(self.sid))
 
     # -- rooms and the rest of Link ----------------------------------------
 

@@ -30,6 +30,7 @@ from ._baton import Baton
 from ._events import HYPERCORN_UNEXPECTED, HYPERCORN_UNTESTED
 from ._frames import WINDOW_BITS, Message
 from ._pieces import Pieces
+from ._shield import bound_stream
 from ._transport import Stopping, TransportClosed
 
 _TESTED = "0.18."
@@ -387,6 +388,8 @@ def bound_messages(send: object, max_bytes: int) -> None:
     limit: int | None = getattr(getattr(stream, "buffer", None), "max_length", None)
     if limit is not None:
         stream.buffer = Pieces(max_bytes, limit)
+        with suppress(AttributeError):
+            bound_stream(stream, max_bytes)
 
 
 def find_stopping(send: object) -> Stopping | None:

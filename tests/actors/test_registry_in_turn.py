@@ -94,8 +94,8 @@ async def test_who_joins_may_do_something_in_the_same_turn(
         assert registry.is_member("room", ref)
         return list(published)
 
+    results: list[object] = []
     async with anyio.create_task_group() as tasks:
-        results: list[object] = []
 
         async def join() -> None:
             results.append(await registry.join("room", ref, in_turn=look))
