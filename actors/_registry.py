@@ -230,16 +230,20 @@ class Registry(Directory, Actor[Order]):
             else Prepare(keys, message, skip, in_turn)
         )
 
-    async def deliver(self, mailbox: Mailbox[Any], message: object) -> bool:
+    async def deliver(
+        self, mailbox: Mailbox[Any], message: object, *, wait: bool = True
+    ) -> bool:
         """Put *message* in *mailbox*, in order with what was published before.
 
-        Waits while *mailbox* is full, whatever its policy, and does not yield
-        while it has room.
+        Waits while *mailbox* is full, whatever its policy, unless *wait* is False;
+        and does not yield while it has room.
 
         Returns:
             False if *mailbox* is closed, perhaps while this waited.
         """
         own = self._running.mailbox
+        if not wait and not mailbox.has_room(message):
+            return mailbox.put(message)
         if own.pending:
             # Something published may be on its way to the same mailbox.
             later = Deliver(mailbox, message)
@@ -247,6 +251,8 @@ class Registry(Directory, Actor[Order]):
                 self._owed[later] = None
                 return own.put(later)
             await self._ask(Barrier())
+            if not wait:
+                return mailbox.put(message)
         sender = mailbox.wait_for_room(message)
         return sender is None or await mailbox.wait_in_line(sender)
 

@@ -2,41 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar, cast, final
+from typing import TypeVar, final
 
 from ..supervision import ActorSystem
-from ._acks import Callback
 from ._admission import Authenticate, check_authenticate
 from ._asgi import AsgiTransport, Receive, Scope, Send, owns
-from ._bans import BANNED, Ban
 from ._checks import check_int, check_number
-from ._client import check_close
 from ._codec import Codec
 from ._dispatcher import ROOT, Dispatcher, Handler, check_namespace
 from ._drain import Farewell
 from ._emitter import Emitter
 from ._envelope import JsonEnvelope
-from ._errors import ClientGone
-from ._events import ADAPTER_FAILED, BANNED_FROM, KICKED
+from ._events import ADAPTER_FAILED
 from ._health import Health, answer, asks_for_health
 from ._hooks import PayloadHooks, PostProcess, Preprocess
+from ._moderation import Moderation
 from ._nestipy import NestipyHost
 from ._options import Options
-from ._presence import Present
-from ._rooms import check_room
+from ._sending import Sending
 from ._server import Server
 from ._statistics import AdapterStatistics
 from ._transport import Transport
-from ._whom import whom
 
 H = TypeVar("H", bound=Handler)
 A = TypeVar("A", bound=Authenticate)
 
 
 @final
-class ActorAdapter:
+class ActorAdapter(Sending, Moderation):
     """Live connections, each a supervised actor.
 
     It is an ASGI app: it takes the WebSocket requests below *path* and the
@@ -169,210 +164,6 @@ class ActorAdapter:
             return hook
 
         return decorate
-
-    # -- sending -----------------------------------------------------------
-
-    async def emit(
-        self,
-        event: str,
-        data: Any = None,
-        to: str | Iterable[str] | None = None,
-        room: str | Iterable[str] | None = None,
-        skip_sid: str | Iterable[str] | None = None,
-        namespace: str | None = None,
-        callback: Callback | None = None,
-        ignore_queue: bool = False,
-        *,
-        volatile: bool = False,
-        history: bool = False,
-    ) -> None:
-        """Send *event* to clients, rooms, or everyone; each gets it once.
-
-        Encoded once, whatever the number of receivers.  To clients by sid, it
-        returns when each outbox has accepted it, and waits while one is full.
-        To rooms or everyone it waits only for the registry.  Does not yield
-        while there is room.  What one task emits to a client arrives in the
-        order emitted.
-
-        Args:
-            event: Its name.
-            data: Whatever the codec can encode.
-            to: One sid or several; room names work too.
-            room: One room or several.  With neither, everyone.
-            skip_sid: Who shall not get it.
-            namespace: Of the event, and of the rooms; the root by default.
-            callback: Called with the data of each ack that comes in time.
-            ignore_queue: This process only, where there are several.
-            volatile: Whose outbox is full does not get it: nobody waits, and
-                nobody is disconnected, for it.
-            history: Keep it for clients that are away, and come back with
-                ``client.join(room, since=position)``.  To exactly one *room*, and
-                with neither *to* nor *callback* nor *volatile*.
-
-        Raises:
-            NotRunning: The adapter is not running.
-            NotEncodable: *data* has no form on the wire.
-            TypeError: An argument has the wrong type.
-            ValueError: *history* cannot be.
-        """
-        if callback is not None and not callable(callback):
-            raise TypeError(f"callback must be callable, got {callback!r}")
-        if history:
-            await self._emitter.emit_kept(
-                event,
-                data,
-                room=_only_room(room, to, callback, volatile),
-                skip=_names("skip_sid", skip_sid) or (),
-                namespace=self._space(namespace),
-            )
-            return
-        await self._emitter.emit(
-            event,
-            data,
-            to=_names("to", to),
-            rooms=_names("room", room),
-            skip=_names("skip_sid", skip_sid) or (),
-            namespace=self._space(namespace),
-            callback=callback,
-            volatile=volatile,
-        )
-
-    async def broadcast(self, event: str, data: Any = None) -> None:
-        """Send *event* to everyone; see `emit`."""
-        await self.emit(event, data)
-
-    async def call(
-        self,
-        event: str,
-        data: Any = None,
-        *,
-        to: str,
-        namespace: str | None = None,
-        timeout: float | None = None,
-    ) -> Any:
-        """Send *event* to one client and return the data of its ack.
-
-        Raises:
-            ClientGone: It is not connected, or left before it answered.
-            AckTimeout: No ack came in time.
-            AckFailed: The client answered with an error.
-            NotRunning: The adapter is not running.
-        """
-        self._server.require_running()
-        connection = self._emitter.connection(to)
-        if connection is None:
-            raise ClientGone(to)
-        return await connection.call(event, data, self._space(namespace), timeout)
-
-    # -- who is there ------------------------------------------------------
-
-    def presence(self, room: str, namespace: str | None = None) -> tuple[Present, ...]:
-        """Who is present in *room*: who has entered with ``presence``.
-
-        In the order of coming.  The room's members get the event ``presence`` when
-        that changes, at most every ``presence_seconds``: ``{"room": ..., "joined":
-        [{"user": ..., "info": ...}], "left": [user]}``.  A client that is given this,
-        by a handler that has let it enter and waits for nothing in between, and
-        that then applies each of those events, knows who is present.
-
-        Raises:
-            ValueError: *room* cannot name a room.
-            NotRunning: The adapter is not running.
-        """
-        check_room(room)
-        self._server.require_running()
-        return self._server.presences.who((self._space(namespace), room))
-
-    # -- putting out -------------------------------------------------------
-
-    async def kick(
-        self,
-        *,
-        sid: str | None = None,
-        user: str | None = None,
-        address: str | None = None,
-        code: int = 3003,
-        reason: str = "kicked",
-    ) -> int:
-        """Disconnect one client, or all of a user or of an address.
-
-        They may come back at once; see `ban`.  Does not wait for their end.
-
-        Args:
-            sid: Which client; or else
-            user: the user of its `Identity`; or else
-            address: the address it comes from.
-            code: The close code, by default 3003, "Forbidden".
-            reason: Words for the client.
-
-        Returns:
-            How many were connected.
-
-        Raises:
-            TypeError: Not exactly one of the three is given.
-            NotRunning: The adapter is not running.
-        """
-        check_close(code, reason)
-        self._server.require_running()
-        meant = whom(sid, user, address)
-        clients = self._server.kick(meant, code, reason)
-        KICKED.log(
-            kind=meant.kind, who=meant.name, clients=clients, code=code, reason=reason
-        )
-        return clients
-
-    async def ban(
-        self,
-        *,
-        user: str | None = None,
-        address: str | None = None,
-        seconds: float | None = None,
-        reason: str = "banned",
-    ) -> int:
-        """Refuse a user, or an address, from now on; disconnect who is there.
-
-        Bans are kept by this process, as long as the adapter runs and at most
-        ``max_bans`` of them.
-
-        Args:
-            user: The user of an `Identity`; or else
-            address: the address a client comes from: behind a proxy, the proxy's.
-            seconds: For how long; by default until the adapter stops.
-            reason: Words for the clients.
-
-        Returns:
-            How many were connected.
-
-        Raises:
-            TypeError: Not exactly one of the two is given.
-            NotRunning: The adapter is not running.
-        """
-        check_close(BANNED[0], reason)
-        if seconds is not None:
-            check_number("seconds", seconds)
-        meant = whom(None, user, address)
-        self._server.require_running()
-        self._server.admission.bans.add(meant.kind, meant.name, seconds)
-        clients = self._server.kick(meant, BANNED[0], reason)
-        BANNED_FROM.log(
-            kind=meant.kind,
-            who=meant.name,
-            clients=clients,
-            seconds=seconds,
-            reason=reason,
-        )
-        return clients
-
-    async def unban(
-        self, *, user: str | None = None, address: str | None = None
-    ) -> bool:
-        """Let a user, or an address, in again; return whether it was banned."""
-        meant = whom(None, user, address)
-        return self._server.admission.bans.remove(meant.kind, meant.name)
-
-    def bans(self) -> tuple[Ban, ...]:
-        """Those that hold, in the order in which they were made."""
-        return self._server.admission.bans.all()
 
     # -- running -----------------------------------------------------------
 
@@ -529,31 +320,3 @@ def _check_path(path: object) -> str:
     if any(c in path for c in "?#\\ ") or not path.isprintable():
         raise ValueError(f"path must be a plain URL path such as '/ws', got {path!r}")
     return "/" + path.strip("/")
-
-
-def _only_room(room: object, to: object, callback: object, volatile: bool) -> str:
-    """The one room of an emit that is kept."""
-    rooms = _names("room", room) or ()
-    if len(rooms) != 1 or to is not None or callback is not None or volatile:
-        raise ValueError(
-            "with history an emit must have exactly one room, and neither to nor "
-            f"callback nor volatile, got room={room!r}"
-        )
-    check_room(rooms[0])
-    return rooms[0]
-
-
-def _names(argument: str, value: object) -> tuple[str, ...] | None:
-    """One name or several, as a tuple."""
-    if value is None:
-        return None
-    if isinstance(value, str):
-        return (value,)
-    if not isinstance(value, Iterable):
-        raise TypeError(f"{argument} must be a str or several, got {value!r}")
-    names: list[str] = []
-    for name in cast("Iterable[object]", value):
-        if not isinstance(name, str):
-            raise TypeError(f"{argument} must be a str or several, got {name!r} in it")
-        names.append(name)
-    return tuple(names)

@@ -15,9 +15,13 @@ from typing import final
 import anyio
 from anyio.lowlevel import checkpoint
 
+from ..actors import Gate
+from ..supervision import ActorSystem
 from ._checks import check_number
 from ._client import check_close
 from ._connection import Connection
+from ._events import DRAIN_INCOMPLETE, DRAINED, DRAINING
+from ._options import Options
 
 # What is left for the hint of a close frame's 123 bytes; RFC 6455, section 5.5.
 _MAX_REASON = 100
@@ -52,6 +56,68 @@ class Farewell:
             return self.code or 1001, self.reason
         seconds = random.uniform(0.0, self.spread)
         return self.code or 1012, f"{self.reason}; retry-after={seconds:.1f}"
+
+
+@final
+class Drain:
+    """How one adapter sees its clients off.
+
+    Attributes:
+        farewell: What clients are told, once a drain has begun.
+    """
+
+    __slots__ = ("_connections", "_options", "_under_way", "farewell")
+
+    def __init__(self, options: Options, connections: Mapping[str, Connection]) -> None:
+        self._options = options
+        self._connections = connections
+        self.farewell: Farewell | None = None
+        self._under_way = False
+
+    def words(self) -> tuple[int, str]:
+        """Code and reason for one client that comes too late."""
+        return (self.farewell or Farewell(self._options.drain_spread)).words()
+
+    async def run(
+        self,
+        system: ActorSystem | None,
+        farewell: Farewell | None,
+        deadline: float | None,
+        batch: int | None,
+    ) -> None:
+        """See all clients off; what is None is as before, or as the options say."""
+        options = self._options
+        if farewell is None:
+            farewell = self.farewell or Farewell(options.drain_spread)
+        self.farewell = farewell
+        # A system that is closing ends all connections, just now.
+        if not self._connections or system is None or system.runtime.closing:
+            return
+        deadline = options.drain_seconds if deadline is None else deadline
+        batch = options.drain_batch if batch is None else batch
+        done = Gate(system.runtime.parker)
+        # Its own task: who asks may be the handler of a client, and end with it.
+        system.runtime.start_task(self._see_off, farewell, deadline, batch, done)
+        await done.wait()
+
+    async def _see_off(
+        self, farewell: Farewell, deadline: float, batch: int, done: Gate
+    ) -> None:
+        clients, began = len(self._connections), anyio.current_time()
+        # Of several at a time, only the first is news.
+        first, self._under_way = not self._under_way, True
+        if first:
+            DRAINING.log(clients=clients)
+        try:
+            await see_off(self._connections, farewell, deadline, batch)
+        finally:
+            done.open()
+            if first:
+                self._under_way = False
+        if self._connections:
+            DRAIN_INCOMPLETE.log(clients=len(self._connections))
+        elif first:
+            DRAINED.log(clients=clients, seconds=anyio.current_time() - began)
 
 
 async def see_off(

@@ -29,15 +29,12 @@ from ._client import Client, address_of
 from ._codec import Codec
 from ._connection import Connection
 from ._dispatcher import Dispatcher
-from ._drain import Farewell, see_off
+from ._drain import Drain, Farewell
 from ._ear import inbox_options
 from ._errors import NotRunning
 from ._events import (
     CONNECTED,
     DISCONNECTED,
-    DRAIN_INCOMPLETE,
-    DRAINED,
-    DRAINING,
     NOT_RUNNING,
     REFUSED,
 )
@@ -90,8 +87,7 @@ class Server:
         self.presences = Presences(self.registry, codec, options)
         self.system: ActorSystem | None = None
         self._supervisor: DynamicSupervisor | None = None
-        # What clients are told, once a drain has begun.
-        self._farewell: Farewell | None = None
+        self._drain = Drain(options, self.connections)
         # What an ended connection leaves behind: its numbers.
         self._counts: Counter[str] = Counter()
         self.admission = Admission(options)
@@ -102,7 +98,6 @@ class Server:
         self.pulse = pulse_of(
             options, self.connections, codec, self.next_id, self.count
         )
-        self._sees_off = False
         # Whether somebody waits for the word that the server is to stop.
         self._listens = False
 
@@ -129,7 +124,7 @@ class Server:
                 await system.start_child(ChildSpec("_connections", lambda: connections))
                 self.system = system
                 self._supervisor = connections
-                self._farewell = None
+                self._drain.farewell = None
                 self._listens = False
                 self.admission.bans.clear()
                 try:
@@ -149,11 +144,7 @@ class Server:
     @property
     def accepting(self) -> bool:
         """Whether new connections are taken."""
-        return self._supervisor is not None and self._farewell is None
-
-    def _last_words(self) -> tuple[int, str]:
-        farewell = self._farewell or Farewell(self.options.drain_spread)
-        return farewell.words()
+        return self._supervisor is not None and self._drain.farewell is None
 
     async def drain(
         self,
@@ -167,40 +158,7 @@ class Server:
         all have gone or *deadline* seconds have passed; the rest is then up to
         the system's own end.  Cancelled, it goes on without being waited for.
         """
-        options = self.options
-        if farewell is None:
-            farewell = self._farewell or Farewell(options.drain_spread)
-        self._farewell = farewell
-        if not self.connections or self.system is None:
-            return
-        runtime = self.system.runtime
-        if runtime.closing:
-            return  # it ends all connections, just now
-        deadline = options.drain_seconds if deadline is None else deadline
-        batch = options.drain_batch if batch is None else batch
-        done = Gate(runtime.parker)
-        # Its own task: who asks may be the handler of a client, and end with it.
-        runtime.start_task(self._see_off, farewell, deadline, batch, done)
-        await done.wait()
-
-    async def _see_off(
-        self, farewell: Farewell, deadline: float, batch: int, done: Gate
-    ) -> None:
-        clients, began = len(self.connections), anyio.current_time()
-        # Of several at a time, only the first is news.
-        first, self._sees_off = not self._sees_off, True
-        if first:
-            DRAINING.log(clients=clients)
-        try:
-            await see_off(self.connections, farewell, deadline, batch)
-        finally:
-            done.open()
-            if first:
-                self._sees_off = False
-        if self.connections:
-            DRAIN_INCOMPLETE.log(clients=len(self.connections))
-        elif first:
-            DRAINED.log(clients=clients, seconds=anyio.current_time() - began)
+        await self._drain.run(self.system, farewell, deadline, batch)
 
     # -- one connection ----------------------------------------------------
 
@@ -227,7 +185,7 @@ class Server:
                     # it had not begun.
                     await self._supervisor.start_child(self._spec(connection))
                     if not self.accepting:
-                        connection.close(*self._last_words())
+                        connection.close(*self._drain.words())
                     with anyio.CancelScope() as connection.reading:
                         await connection.read()
                 except (ActorNotAlive, StartError):
@@ -235,7 +193,7 @@ class Server:
                 finally:
                     if connection.is_set_up:
                         # Without effect if the client, or a handler, was first.
-                        connection.close(*self._last_words())
+                        connection.close(*self._drain.words())
                         await _outlast(connection.gone.wait)
                     else:
                         connection.let_go()
@@ -281,7 +239,7 @@ class Server:
     def _check_accepting(self) -> None:
         if self._supervisor is None:
             raise HandshakeRefused(503, "not running")
-        if self._farewell is not None:
+        if self._drain.farewell is not None:
             raise HandshakeRefused(503, "draining")
 
     async def _identify(self, scope: Scope) -> Identity | None:
@@ -312,7 +270,7 @@ class Server:
     async def _send_away(self, transport: Transport) -> None:
         """Tell a client that was accepted that it comes too late."""
         with anyio.move_on_after(self.options.close_seconds, shield=True):
-            await transport.close(*self._last_words())
+            await transport.close(*self._drain.words())
 
     def _spec(self, connection: Connection) -> ChildSpec[Any]:
         options = self.options
@@ -428,7 +386,7 @@ class Server:
             not_recovered=counts["not_recovered"],
             inbound=inbound,
             outbound=outbound,
-            draining=self._farewell is not None,
+            draining=self._drain.farewell is not None,
         )
 
 

@@ -113,11 +113,9 @@ class Voice(Actor[M]):
         if self.close_code is not None:
             return False
         outbox = self.writer.outbox
-        if item.volatile and not outbox.has_room(item):
-            # It is dropped there, as a dead letter.
-            return outbox.put(item)
+        wait = not item.volatile
         try:
-            return await self._house.registry.deliver(outbox, item)
+            return await self._house.registry.deliver(outbox, item, wait=wait)
         except ActorNotAlive:
             return False  # everything ends, and the rooms went first
 

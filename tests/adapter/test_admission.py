@@ -334,9 +334,19 @@ def test_a_token_is_found(query: str, headers: dict[str, str], token: str) -> No
     assert handshake(query=query, headers=headers).token == token
 
 
-def test_cookies_that_cannot_be_read_are_none() -> None:
-    assert handshake(headers={"cookie": 'a="b;;c=]['}).cookies == {}
-    assert handshake(headers={"cookie": "a\x00=1; \x01"}).cookies == {}
+@pytest.mark.parametrize(
+    ("header", "cookies"),
+    [
+        ('a="b"; c="', {"a": "b", "c": '"'}),
+        ("a=1; a=2", {"a": "2"}),
+        ("a; =b; ;; c=", {"c": ""}),
+        # What cannot be read takes nothing else with it.
+        ('a="b;;c=][; session=abc', {"a": '"b', "c": "][", "session": "abc"}),
+        ("\x01", {}),
+    ],
+)
+def test_cookies_are_read_one_by_one(header: str, cookies: dict[str, str]) -> None:
+    assert handshake(headers={"cookie": header}).cookies == cookies
 
 
 def test_a_handshake_shows_no_credentials() -> None:

@@ -1,0 +1,268 @@
+"""The dashboard example in a real Chromium, on both of hypercorn's workers."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from selenium.webdriver import Chrome
+
+from .browser import chromium
+from .dashboard_page import DashboardTab
+from .server import ROOT, HypercornServer, hypercorn_server
+
+pytestmark = [pytest.mark.live, pytest.mark.browser]
+
+DASHBOARD = "examples.dashboard:app"
+# The page has a third of it to renew one.
+TOKEN_SECONDS = 6.0
+
+
+@pytest.fixture(scope="module")
+def driver() -> Iterator[Chrome]:
+    with chromium() as driver:
+        yield driver
+        # What the policy of the page forbids is told there.
+        refused = [
+            entry["message"]
+            for entry in driver.get_log("browser")
+            if "Content Security Policy" in entry["message"]
+        ]
+        assert refused == []
+
+
+@pytest.fixture(scope="module")
+def server(worker: str) -> Iterator[HypercornServer]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DASHBOARD_TOKEN_SECONDS", str(TOKEN_SECONDS))
+        with hypercorn_server(DASHBOARD, worker) as server:
+            yield server
+            server.check_log()
+
+
+@pytest.fixture(scope="module")
+def ada(driver: Chrome, server: HypercornServer) -> DashboardTab:
+    """A tab that stays, all through the tests of one server."""
+    driver.switch_to.new_window("tab")
+    tab = DashboardTab(driver, driver.current_window_handle)
+    tab.sign_in(server.url, "ada")
+    tab.run("window.first = { socket: wire.socket, token: session.token }")
+    return tab
+
+
+@pytest.fixture
+def new_tab(driver: Chrome, ada: DashboardTab) -> Iterator[Callable[[], DashboardTab]]:
+    """Open tabs, of which the newest is in front, and close them."""
+
+    def open_tab() -> DashboardTab:
+        driver.switch_to.new_window("tab")
+        opened.append(driver.current_window_handle)
+        return DashboardTab(driver, opened[-1])
+
+    opened: list[str] = []
+    yield open_tab
+    for handle in set(opened) & set(driver.window_handles):
+        driver.switch_to.window(handle)
+        driver.close()
+    ada.switch()
+
+
+@pytest.fixture
+def grace(server: HypercornServer, new_tab: Callable[[], DashboardTab]) -> DashboardTab:
+    tab = new_tab()
+    tab.sign_in(server.url, "grace")
+    return tab
+
+
+def test_two_tabs_of_one_user_are_one_presence(
+    server: HypercornServer,
+    ada: DashboardTab,
+    grace: DashboardTab,
+    new_tab: Callable[[], DashboardTab],
+) -> None:
+    second = new_tab()
+    second.sign_in(server.url, "grace")
+
+    for tab in (ada, grace, second):
+        tab.wait_people("ada", "grace")
+        assert tab.texts("#headcount") == ["2 users"]
+    ada.wait("two tabs", lambda: ada.texts("#people .tabs") == ["2 tabs"])
+
+    second.switch()
+    second.driver.close()
+    ada.wait("one tab", lambda: ada.texts("#people .tabs") == [])
+    assert ada.people() == ["ada", "grace"]
+    grace.switch()
+    grace.driver.close()
+    ada.wait_people("ada")
+
+
+def test_what_is_written_is_shown_as_text_and_never_as_markup(
+    ada: DashboardTab, grace: DashboardTab
+) -> None:
+    markup = "<img src=x onerror=alert(1)><b>bold</b>"
+    grace.write(markup)
+    ada.wait_posts(markup)
+
+    assert ada.texts("#posts img, #posts b") == []
+
+
+def test_the_charts_are_drawn(ada: DashboardTab) -> None:
+    shapes = "return [...document.querySelectorAll('svg[role=img] path.line')]"
+    ada.wait("three ticks", lambda: ada.tick()["number"] >= 3)
+
+    lines = ada.run(f"{shapes}.map((line) => line.getAttribute('d'))")
+    assert len(lines) == 5
+    for line in lines:
+        assert re.fullmatch(r"M[\d.]+ [\d.]+(L[\d.]+ [\d.]+){2,}", line)
+    boxes = ada.run(f"{shapes}.map((line) => line.getBoundingClientRect().width)")
+    assert all(width > 5 for width in boxes)
+    # What is drawn is said as well.
+    label = ada.find("#connections").get_dom_attribute("aria-label")
+    assert label == f"connections {ada.texts('#connected')[0]}"
+
+
+def test_who_comes_back_catches_up_or_is_told_that_it_cannot(
+    ada: DashboardTab, grace: DashboardTab
+) -> None:
+    ada.write("before")
+    grace.wait_posts("before")
+    for away, told in (
+        (["one", "two", "three"], r"Caught up: \d posts missed"),
+        ([f"line {number}" for number in range(21)], "Missed too much: loaded anew"),
+    ):
+        ada.wait_people("ada", "grace")
+        # Put out by the server, for longer than this takes.
+        grace.run("wire.tell('cut', 60)")
+        grace.wait_state("waiting")
+        assert re.fullmatch(r"Disconnected: cut off · back in \d\d s", grace.why())
+        ada.wait_people("ada")
+        ada.write_many(away)
+        ada.wait_posts(*away)
+
+        grace.press("#now")
+        grace.wait_state("connected")
+        grace.wait_posts(*away[-19:])
+        assert re.fullmatch(told, grace.texts("#caught")[0])
+        if len(away) == 3:
+            assert grace.posts()[-4:] == ["before", *away]
+        assert len(set(grace.posts())) == len(grace.posts())
+
+
+def test_a_flood_is_refused_and_ends_while_others_stay_live(
+    ada: DashboardTab, grace: DashboardTab
+) -> None:
+    number = ada.tick()["number"]
+    grace.press("#flood")
+    counted = re.compile(r"60 sent at once: (\d+) handled, (\d+) refused\.")
+
+    def answered() -> bool:
+        found = counted.fullmatch(grace.texts("#flooded")[0])
+        return found is not None and int(found[1]) + int(found[2]) == 60
+
+    grace.wait("all answers", answered)
+    refused = int(grace.texts("#flooded")[0].split()[-2])
+    assert 0 < refused <= 20
+    assert grace.texts("#strikes") == [f"{refused} of 30"]
+    grace.wait_state("connected")
+
+    grace.press("#flood")
+    grace.wait_state("waiting")
+    assert grace.why().startswith("Disconnected: too many messages · back in ")
+    ada.wait("ticks", lambda: ada.tick()["number"] > number + 1)
+    assert ada.tick()["counters"]["rate_closed"] == 1
+    assert ada.texts("#strikes") == ["0 of 30"]
+    ada.wait_state("connected")
+
+    grace.press("#now")
+    grace.wait_state("connected")
+    assert grace.texts("#strikes") == ["0 of 30"]
+
+
+def test_a_token_is_renewed_and_an_old_one_is_told_so(
+    server: HypercornServer, ada: DashboardTab, new_tab: Callable[[], DashboardTab]
+) -> None:
+    ada.wait("a renewal", lambda: ada.texts("#renewals")[0].startswith("renewed "))
+    ada.wait_state("connected")
+    assert ada.run("return wire.socket === first.socket")
+    token = ada.run("return first.token")
+    claim, proof = token.split(".")
+    expires = float(bytes.fromhex(claim).split()[0])
+    time.sleep(max(0.0, expires - time.time()))
+
+    tab = new_tab()
+    assert tab.come_with(server.url, token) == "That token has expired."
+    forged = f"{claim}.{'0' * len(proof)}"
+    refusal = tab.come_with(server.url, forged)
+    assert refusal == "This server has not signed that token."
+    assert tab.find("#refusal").get_dom_attribute("role") == "alert"
+    assert tab.run("return document.activeElement.id") == "user"
+    # Also of a connection: that was let in, and not renewed.
+    tab.run("session.prolong = () => {}")
+    tab.driver.switch_to.active_element.send_keys("eve\n")
+    tab.wait_state("connected")
+    tab.wait("the end", lambda: "has expired" in tab.texts("#refusal")[0])
+    assert tab.shows("#door")
+
+
+@contextmanager
+def served(worker: str, folder: Path, port: int = 0) -> Generator[HypercornServer]:
+    """The dashboard by ``python -m greenroom serve``, killed at the end."""
+    log_path = folder / "log"
+    command = [sys.executable, "-m", "greenroom", "serve", DASHBOARD]
+    with log_path.open("wb") as log:
+        process = subprocess.Popen(
+            [*command, "--worker", worker, "--port", str(port)],
+            cwd=ROOT,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "DASHBOARD_KEY": "the same one after a restart"},
+        )
+    try:
+        HypercornServer(process, port, log_path).wait_accepting()
+        found = re.search(r"http://127\.0\.0\.1:(\d+)", log_path.read_text())
+        assert found is not None
+        yield HypercornServer(process, int(found[1]), log_path)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_who_is_told_when_to_come_back_after_a_restart_does_so(
+    worker: str, tmp_path: Path, driver: Chrome
+) -> None:
+    driver.switch_to.new_window("tab")
+    tab = DashboardTab(driver, driver.current_window_handle)
+    with served(worker, tmp_path) as server:
+        tab.sign_in(server.url, "ada")
+        tab.write("before")
+        tab.wait_posts("before")
+        tab.run(
+            "const wait = wire.wait; window.waits = [];"
+            "wire.wait = function (...told) { waits.push(told); wait.apply(this, told) };"
+            "wire.socket.addEventListener('close',"
+            " ({ code, reason }) => { window.closed = [code, reason] })"
+        )
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(15) == 0
+
+    with served(worker, tmp_path, server.port):
+        tab.wait("the news", lambda: tab.run("return window.closed"))
+        code, reason = tab.run("return closed")
+        why, seconds = tab.run("return waits[0]")
+        assert (code, why) == (1012, "The server restarts")
+        assert reason == f"going away; retry-after={seconds:.1f}"
+        # Nobody has to sign in: the key is the same. But the posts are gone.
+        tab.wait_state("connected")
+        tab.wait("the word", lambda: tab.texts("#caught") != ["not interrupted yet"])
+        assert tab.texts("#caught") == ["Missed too much: loaded anew"]
+        assert tab.posts() == []
+    tab.driver.close()

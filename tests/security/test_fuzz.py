@@ -1,0 +1,226 @@
+"""Whatever comes: frames and handshakes that nobody has thought of.
+
+Deeper: GREENROOM_FUZZ=100 makes a hundred times as many.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import string
+from typing import Any
+
+import anyio
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from greenroom import ActorAdapter, Handshake, Identity, Options
+from greenroom.adapter import (
+    Ack,
+    AckFailure,
+    BadFrame,
+    Event,
+    JsonEnvelope,
+    PayloadHooks,
+)
+
+from ..adapter.asgi import Asgi
+from .kit import Processor, knock
+
+DEPTH = int(os.environ.get("GREENROOM_FUZZ", "1"))
+
+MOST = 4096
+CODES = {
+    "binary",
+    "too_large",
+    "too_deep",
+    "malformed",
+    "not_an_object",
+    "ambiguous",
+    "bad_event",
+    "bad_namespace",
+    "bad_id",
+    "bad_ack",
+}
+
+scalars = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**70), 2**70),
+    st.floats(),
+    st.text(max_size=20),
+    st.sampled_from(["/", "/x", "__x", "ping", "x" * 257, "\u2028", "<b>"]),
+)
+values = st.recursive(
+    scalars,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4),
+        st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    ),
+    max_leaves=8,
+)
+keys = st.sampled_from(["event", "data", "namespace", "id", "ack", "error", "x"])
+envelopes = st.dictionaries(keys, values, max_size=7).map(json.dumps)
+
+
+@st.composite
+def damaged(draw: st.DrawFn) -> str:
+    """An envelope in which something was cut out, doubled, or put in."""
+    text = draw(envelopes)
+    begin = draw(st.integers(0, len(text)))
+    end = draw(st.integers(begin, len(text)))
+    middle = draw(st.sampled_from(["", text[begin:end] * 2, '"', "\\", "{", "]", "\0"]))
+    return text[:begin] + middle + text[end:]
+
+
+frames = st.one_of(
+    envelopes,
+    damaged(),
+    st.text(max_size=200),
+    # Lone surrogates and all, which no server should hand over.
+    st.text(st.characters(exclude_categories=[]), max_size=50),
+    st.text(string.printable, max_size=200),
+    st.text('[]{}",:\\0', max_size=5000),
+    st.binary(max_size=200),
+)
+
+
+@settings(max_examples=400 * DEPTH)
+@given(frames)
+def test_any_frame_is_a_packet_or_a_named_refusal(frame: str | bytes) -> None:
+    codec = JsonEnvelope(max_bytes=MOST, max_depth=8)
+    with Processor() as took:
+        try:
+            packet = codec.decode(frame)
+        except BadFrame as bad:
+            assert bad.code in CODES
+            assert len(bad.message) < 600
+            assert "\n" not in bad.message
+            packet = None
+    assert took.seconds < 1.0
+    if isinstance(packet, Event):
+        assert 0 < len(packet.event) <= 256
+        assert packet.namespace.startswith("/")
+        assert packet.id is None or 0 <= packet.id <= 2**53
+        # Whatever was read can be sent on.
+        codec.event(packet.event, packet.data, packet.namespace, packet.id)
+    elif packet is not None:
+        assert isinstance(packet, Ack | AckFailure)
+        assert 0 <= packet.id <= 2**53
+
+
+@settings(max_examples=100 * DEPTH)
+@given(frames)
+def test_with_payload_hooks_too(frame: str | bytes) -> None:
+    codec = PayloadHooks(lambda data: json.loads(data), None, "ws", max_bytes=MOST)
+    try:
+        packet = codec.decode(frame)
+    except BadFrame as bad:
+        assert len(bad.message) < 600
+    else:
+        assert isinstance(packet, Event)
+
+
+# -- handshakes ------------------------------------------------------------
+
+NAMES = [
+    *(b"host", b"Host", b"origin", b"ORIGIN", b"authorization", b"cookie"),
+    *(b"x-forwarded-for", b"sec-websocket-protocol", b"user-agent", b""),
+]
+headers = st.lists(
+    st.tuples(
+        st.one_of(st.sampled_from(NAMES), st.binary(max_size=12)),
+        st.one_of(
+            st.binary(max_size=60),
+            st.sampled_from(
+                [
+                    *(b"chat.test", b"https://chat.test", b"null", b"https://["),
+                    *(b"Bearer x", b"bearer", b"Bearer  ", b'a="', b"a=b; c", b";"),
+                    *(b"https://\xe2\x84\x80.test", b"http://chat.test:99999"),
+                ]
+            ),
+        ),
+    ),
+    max_size=6,
+)
+
+
+def adapters() -> list[ActorAdapter]:
+    """One with a list of origins, and one without."""
+    made = [
+        ActorAdapter(options=Options(max_connections=5)),
+        ActorAdapter(
+            options=Options(
+                max_connections_per_address=5,
+                trusted_origins=["https://*.chat.test", "https://chat.test"],
+                subprotocols=["chat"],
+            )
+        ),
+    ]
+    for adapter in made:
+
+        @adapter.authenticate()
+        def who(handshake: Handshake) -> Identity | None:
+            # All that an application may look at.
+            assert repr(handshake)
+            assert handshake.origin is None or isinstance(handshake.origin, str)
+            names = (handshake.token, *handshake.cookies, *handshake.query_params)
+            name = next((name for name in names if name), "")
+            return Identity(name[:256]) if name else None
+
+    return made
+
+
+@pytest.mark.anyio
+@settings(
+    max_examples=60 * DEPTH,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    headers=headers,
+    query=st.one_of(st.binary(max_size=60), st.just(b"access_token=%ff%00&a=b&&=")),
+    path=st.text(max_size=20).map(lambda rest: f"/ws/{rest}"),
+    client=st.one_of(st.none(), st.tuples(st.text(max_size=20), st.just(1))),
+    subprotocols=st.lists(st.text(max_size=8), max_size=3),
+)
+async def test_any_handshake_is_let_in_or_refused_by_name(**fields: Any) -> None:
+    headers, query = fields.pop("headers"), fields.pop("query")
+    for adapter in adapters():
+        async with adapter.running():
+            status = await knock(adapter, headers, query_string=query, **fields)
+            assert status in (101, 401, 403)
+            statistics = adapter.statistics()
+            assert statistics.connections == 0
+            assert statistics.connections_total == (status == 101)
+            assert statistics.refused == (status != 101)
+
+
+@pytest.mark.anyio
+@settings(max_examples=30 * DEPTH)
+@given(st.lists(frames, max_size=30))
+async def test_no_frames_of_one_client_are_anothers_trouble(
+    bad: list[str | bytes],
+) -> None:
+    adapter = ActorAdapter(options=Options(max_message_bytes=MOST, max_strikes=5))
+
+    @adapter.on("echo")
+    def echo(event: str, client: object, data: Any) -> Any:
+        return data
+
+    async with adapter.running(), anyio.create_task_group() as tasks:
+        good, evil = Asgi(), Asgi()
+        for asgi in (good, evil):
+            tasks.start_soon(adapter, asgi.scope, asgi.app_receive, asgi.app_send)
+            await asgi.opened.wait()
+        with anyio.move_on_after(5.0):
+            # It may be put out meanwhile, and nobody reads.
+            for frame in bad:
+                await evil.send(frame)
+        await good.send('{"event":"echo","data":1,"id":1}')
+        assert json.loads(await good.receive()) == {"ack": 1, "data": 1}
+        good.close()
+        evil.close()
+        statistics = adapter.statistics()
+        assert statistics.handler_errors == 0
+        assert statistics.strikes <= 6
