@@ -24,7 +24,7 @@ from typing import Any
 import greenroom
 
 PAGE = Path(__file__).with_name("reference.md")
-FLOORS = "actors", "supervision", "adapter", "testing"
+FLOORS = "actors", "supervision", "adapter", "metrics", "testing"
 SECTIONS = "Args", "Attributes", "Raises", "Returns", "Yields"
 WIDTH = 80
 
@@ -33,6 +33,7 @@ NOT_MADE = {
     "Actor",
     "ActorRef",
     "AdapterStatistics",
+    "Ban",
     "ChildCounts",
     "ChildInfo",
     "Client",
@@ -43,16 +44,21 @@ NOT_MADE = {
     "FlagCleared",
     "FlagRaised",
     "Flow",
+    "Health",
+    "Joined",
     "LevelChanged",
     "Lock",
     "MailboxStatistics",
     "MemoryClient",
     "MemoryPeer",
+    "Metric",
     "Monitor",
     "NamedRef",
     "PendingReply",
+    "Present",
     "Reply",
     "Ring",
+    "Sample",
     "Schedule",
     "Sent",
     "Stream",

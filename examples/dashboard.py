@@ -248,7 +248,6 @@ class Reporter(Actor[Measure]):
                 "accepted": now.connections_total,
                 "refused": now.refused,
                 "rate_limited": now.rate_limited,
-                "rate_closed": now.rate_closed,
                 "kicked": now.kicked,
                 "expired": now.expired,
                 "dropped": now.dropped,

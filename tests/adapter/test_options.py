@@ -80,7 +80,9 @@ def test_options_are_frozen_and_keyword_only() -> None:
 @pytest.mark.parametrize("name", COUNTS)
 @pytest.mark.parametrize("value", ["5", 5.0, None, True])
 def test_a_count_is_an_int(name: str, value: object) -> None:
-    with pytest.raises(TypeError, match=f"{name} must be an int of at least .*, got {value!r}"):
+    with pytest.raises(
+        TypeError, match=f"{name} must be an int of at least .*, got {value!r}"
+    ):
         make(name, value)
 
 
@@ -88,7 +90,9 @@ def test_a_count_is_an_int(name: str, value: object) -> None:
 def test_a_count_has_a_least_value(name: str) -> None:
     least = 0 if name in ("max_strikes", "max_connections_per_address") else 1
     assert getattr(make(name, least), name) == least
-    with pytest.raises(ValueError, match=f"{name} must be an int of at least {least}, got"):
+    with pytest.raises(
+        ValueError, match=f"{name} must be an int of at least {least}, got"
+    ):
         make(name, least - 1)
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import anyio
 import pytest
 
 from greenroom import ClientGone, Overflow, Undelivered
+from greenroom.adapter._writer import Outgoing
 from greenroom.testing import Event, MemoryClient, wait_idle
 
 from .support import Chat, at_once, until
@@ -164,3 +166,27 @@ async def test_a_client_with_too_many_bytes_is_told_so() -> None:
         assert (statistics.overflows, statistics.overflows_by_bytes) == (1, 1)
         # What it was told last is no message that it missed.
         assert statistics.dropped == 0
+
+
+async def test_a_volatile_event_behind_a_full_registry_waits_for_no_outbox() -> None:
+    chat = Chat(outbox_messages=1)
+    async with chat.running(), chat.client() as (_, sid):
+        server = chat.adapter._server  # pyright: ignore[reportPrivateUsage]  # nothing public fills it
+        registry, outbox = (
+            server.registry.context,
+            server.connections[sid].writer.outbox,
+        )
+        registry.ref.suspend()
+        await wait_idle()
+        async with anyio.create_task_group() as tasks:
+            for n in range(registry.mailbox.options.capacity):
+                tasks.start_soon(chat.adapter.emit, "to a room", n, None, "empty")
+            await wait_idle()
+            tasks.start_soon(partial(chat.clients[sid].emit, "late", volatile=True))
+            await wait_idle()
+            # The room is taken while that waits for its turn, and is not for it.
+            earlier = Outgoing(server.codec.event("earlier", None, "/", None))
+            assert outbox.promise(earlier)
+            registry.ref.resume()
+        assert chat.adapter.statistics().dropped == 1
+        outbox.keep_promise(earlier)

@@ -100,7 +100,7 @@ class Stage:
 
     async def _be_refused(self, target: str, status: str, reason: str) -> None:
         self.leave()
-        extensions = {"websocket.http.response": {}}
+        extensions: Message = {"websocket.http.response": {}}
         asked = self.open("websocket", extensions=extensions, **_address(target))
         asked.put("websocket.connect")
         answer = await asked.get("websocket.http.response.start")

@@ -1,0 +1,171 @@
+"""What of hypercorn has no bound, given one."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import anyio
+import pytest
+
+from greenroom import ActorAdapter
+from greenroom.adapter import _shield as shield
+from greenroom.adapter._shield import Sips, bound_stream, mend_hypercorn
+
+pytestmark = pytest.mark.anyio
+
+EVENTS = pytest.importorskip("hypercorn.protocol.events")
+
+
+# -- what makes it raise ---------------------------------------------------
+
+
+@pytest.fixture
+def modules(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """hypercorn's own, which are mended; and one connection of its Trio worker."""
+
+    class TCPServer:
+        error: Exception | None = None
+
+        async def run(self) -> None:
+            if self.error is not None:
+                raise self.error
+
+    streams: Any = ModuleType("hypercorn.protocol.ws_stream")
+    streams.split_comma_header = None
+    server: Any = ModuleType("hypercorn.trio.tcp_server")
+    server.TCPServer = TCPServer
+    made = {each.__name__: each for each in (streams, server)}
+    for name, module in made.items():
+        monkeypatch.setitem(sys.modules, name, module)
+    return made
+
+
+async def test_an_adapter_that_runs_mends_it(modules: dict[str, Any]) -> None:
+    streams = modules["hypercorn.protocol.ws_stream"]
+    async with ActorAdapter().running():
+        split = streams.split_comma_header
+    assert split(b"a, b ,c") == ["a", "b", "c"]
+    assert split(b"\xff") == ["ÿ"]
+    assert split(b"") == [""]
+
+
+async def test_one_connection_does_not_end_the_others(
+    modules: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    mend_hypercorn()
+    mend_hypercorn()
+    kind = modules["hypercorn.trio.tcp_server"].TCPServer
+    await kind().run()
+    assert caplog.records == []
+    broken = kind()
+    broken.error = ExceptionGroup("of a nursery", [UnicodeDecodeError("a", b"", 0, 1, "")])
+    await broken.run()
+    (record,) = caplog.records
+    assert record.levelno == logging.ERROR
+    assert record.getMessage() == "hypercorn has failed over one connection"
+    with pytest.raises(anyio.get_cancelled_exc_class()):
+        broken.error = anyio.get_cancelled_exc_class()()  # type: ignore[call-arg]
+        await broken.run()
+
+
+def test_where_it_does_not_run_nothing_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("hypercorn.protocol.ws_stream", "hypercorn.trio.tcp_server"):
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    mend_hypercorn()
+    for name in ("hypercorn.protocol.ws_stream", "hypercorn.trio.tcp_server"):
+        monkeypatch.delitem(sys.modules, name)
+    mend_hypercorn()
+    assert "hypercorn.protocol.ws_stream" not in sys.modules
+
+
+# -- a little at a time ----------------------------------------------------
+
+
+class Stream:
+    """hypercorn's WebSocket stream, that keeps what it was given."""
+
+    def __init__(self, left: int | None = None) -> None:
+        self.events: list[Any] = []
+        self.turns: list[int] = []
+        self.others = 0
+        if left is not None:
+            header = SimpleNamespace(payload_len=left + 7)
+            decoder = SimpleNamespace(header=header, payload_consumed=7)
+            proto = SimpleNamespace(_frame_decoder=decoder)
+            self.connection = SimpleNamespace(_proto=proto)
+
+    async def handle(self, event: Any) -> None:
+        self.events.append(event)
+        self.turns.append(self.others)
+
+
+async def handle(stream: Stream, event: Any) -> None:
+    """Have *stream* handle *event* in sips, while another counts its turns."""
+
+    async def count() -> None:
+        while True:
+            stream.others += 1
+            await anyio.lowlevel.checkpoint()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(count)
+        await anyio.lowlevel.checkpoint()
+        await Sips(stream)(event)
+        tasks.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("kind", [EVENTS.Data, EVENTS.Body])
+async def test_much_is_taken_in_sips_and_others_have_turns(kind: Any) -> None:
+    data = bytes(at % 256 for at in range(10_000))
+    stream = Stream()
+    await handle(stream, kind(1, data))
+    assert [type(each) for each in stream.events] == [kind] * 5
+    assert b"".join(each.data for each in stream.events) == data
+    assert {each.stream_id for each in stream.events} == {1}
+    assert len(set(stream.turns)) == 5
+
+
+async def test_little_is_taken_at_once_and_so_is_what_is_no_data() -> None:
+    stream = Stream()
+    for event in (EVENTS.Data(1, bytes(2048)), EVENTS.StreamClosed(1)):
+        await Sips(stream)(event)
+        assert stream.events.pop() is event
+
+
+@pytest.mark.parametrize(("left", "sips"), [(9000, 2), (10_000, 1), (10**9, 1), (5, 5)])
+async def test_a_long_frame_that_has_begun_is_taken_in_one(left: int, sips: int) -> None:
+    stream = Stream(left)
+
+    async def first(event: Any) -> None:
+        await Stream.handle(stream, event)
+        stream.connection._proto._frame_decoder.header = None
+
+    class Once(Stream):
+        async def handle(self, event: Any) -> None:
+            await first(event)
+
+    stream.__class__ = Once
+    await Sips(stream)(EVENTS.Data(1, bytes(10_000)))
+    assert len(stream.events) == sips
+    assert len(stream.events[0].data) == min(10_000, max(2048, left))
+
+
+def test_what_inflates_is_bounded_as_soon_as_it_is_agreed() -> None:
+    off, on = (
+        SimpleNamespace(
+            enabled=lambda agreed=agreed: agreed,
+            frame_inbound_header=shield.bound_inflating,
+        )
+        for agreed in (False, True)
+    )
+    agreed = SimpleNamespace(_proto=SimpleNamespace(extensions=[off, on]))
+    handshake = SimpleNamespace(accept=lambda *words: (101, words, agreed))
+    stream: Any = SimpleNamespace(handshake=handshake)
+    bound_stream(stream, 100)
+    assert isinstance(stream.handle, Sips)
+    assert stream.handshake.accept("chat", []) == (101, ("chat", []), agreed)
+    assert off.frame_inbound_header is shield.bound_inflating
+    assert on.frame_inbound_header is not shield.bound_inflating
