@@ -17,9 +17,13 @@ class Link(Protocol):
 
     sid: str
     scope: Scope
-    close_code: int | None
     close_reason: str
     identity: Identity | None
+
+    @property
+    def close_code(self) -> int | None:
+        """The close code; None while it is connected."""
+        ...
 
     @property
     def session(self) -> dict[str, Any]:

@@ -64,10 +64,10 @@ adapter = ActorAdapter(
         message_burst=40,
         excess=Excess.STRIKE,
         max_strikes=30,
-        presence_seconds=0.5,
+        presence_seconds=0.2,
         history_messages=POSTS,
         history_seconds=60,
-        drain_spread=3,
+        drain_spread=2,
         health_path="/health",
     ),
 )
@@ -259,8 +259,11 @@ class Reporter(Actor[Measure]):
         # A page that is slow misses some of these, and nothing else for it.
         await adapter.emit("tick", tick, room=ROOM, volatile=True)
         if second % 15 == 0:
-            people = f"{len(present)} here, in {now.connections} tabs"
-            await board.post(None, f"{people}; {now.inbound.handled} messages handled")
+            await board.post(
+                None,
+                f"users: {len(present)}, connections: {now.connections}, "
+                f"messages handled: {now.inbound.handled}",
+            )
 
 
 def _received(statistics: AdapterStatistics) -> int:

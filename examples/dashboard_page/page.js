@@ -179,15 +179,15 @@ function showLimits() {
   const round = (number) => Math.round(number * 10) / 10;
   $("token-rule").textContent = `It holds for ${round(limits.token_seconds)} s. The server says so ${round(limits.renew_seconds)} s before the end, and the page renews it without reconnecting.`;
   list("limits", [
-    ["Messages you may send, by second", limits.message_rate],
-    ["at once, after a silence", limits.message_burst],
-    ["Strikes before you are disconnected", limits.max_strikes],
+    ["Messages a second", limits.message_rate],
+    ["At once, after a silence", limits.message_burst],
+    ["Strikes until the end", limits.max_strikes],
     ["Connections of one address", limits.max_connections_per_address],
     ["Posts kept for who comes back", `${limits.history_messages}, ${limits.history_seconds} s`],
   ]);
   $("strikes").textContent = `${board.strikes} of ${limits.max_strikes}`;
   $("strikes-bar").value = Math.min(1, board.strikes / limits.max_strikes);
-  $("flood").textContent = `Flood: send ${floodSize()}`;
+  $("flood").textContent = `Flood: ${floodSize()} at once`;
   if (flooding) $("flooded").textContent = `${flooding.sent} sent at once: ${flooding.handled} handled, ${flooding.refused} refused.`;
 }
 

@@ -284,9 +284,22 @@ async def test_a_later_hook_replaces_an_earlier_one() -> None:
         assert chat.clients[sid].identity == Identity("anybody")
 
 
-@pytest.mark.parametrize(
-    "hook", [5, None, lambda: None, lambda a, b: None, lambda *, handshake: None]
-)
+def asks_nothing() -> None:
+    """No hook: it takes no handshake."""
+
+
+def asks_twice(handshake: Handshake, more: object) -> None:
+    """No hook: nobody gives it more."""
+
+
+def asks_by_name(*, handshake: Handshake) -> None:
+    """No hook: it is not given a name."""
+
+
+HOOKS: list[object] = [5, None, asks_nothing, asks_twice, asks_by_name]
+
+
+@pytest.mark.parametrize("hook", HOOKS)
 def test_what_cannot_be_asked_is_no_hook(hook: Any) -> None:
     with pytest.raises(TypeError, match="authenticate must decorate a function"):
         ActorAdapter().authenticate()(hook)

@@ -119,9 +119,10 @@ async def test_the_options_say_what_a_stop_tells_clients() -> None:
     async with anyio.create_task_group() as tasks:
         async with house.running():
             goodbyes = await house.fill(tasks, 3)
+        await wait_idle()
         assert house.most_leaving == 1
-    assert {code for code, _ in goodbyes} == {1012}
-    assert all("; retry-after=" in reason for _, reason in goodbyes)
+        assert {code for code, _ in goodbyes} == {1012}
+        assert all("; retry-after=" in reason for _, reason in goodbyes)
 
 
 async def test_a_handler_that_drains_ends_with_its_client_and_the_drain_goes_on() -> (

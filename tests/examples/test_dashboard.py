@@ -256,7 +256,7 @@ async def test_every_second_is_measured_and_every_fifteenth_posted() -> None:
         assert ticks[-1]["counters"]["accepted"] == before + 2
         post = events[-1]
         assert (post.event, post.data["by"]) == ("post", None)
-        assert post.data["text"].startswith("1 here, in 2 tabs; ")
+        assert post.data["text"].startswith("users: 1, connections: 2, ")
 
         async with visit("grace") as grace:
             view = await grace.call("enter")

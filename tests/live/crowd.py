@@ -33,7 +33,7 @@ POLL_SECONDS = 0.02
 ABREAST = 64
 CHUNK = 65_536
 
-TEXT, CLOSE = 0x1, 0x8
+TEXT, CLOSE, PONG = 0x1, 0x8, 0xA
 FINAL, MASKED = 0x80, 0x80
 
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
@@ -61,6 +61,7 @@ class Member:
         numbers: The numbers it was sent, in the order of their coming.
         frames: Other events.
         answers: Acks, by id.
+        pong: What the latest pong said, if there was one.
         code: The close code the server gave, if it gave one.
         closed: Whether the connection has ended.
         reads: Whether it takes what comes.
@@ -76,6 +77,7 @@ class Member:
         self.numbers: list[int] = []
         self.frames: deque[Frame] = deque()
         self.answers: dict[int, Frame] = {}
+        self.pong: bytes | None = None
         self.code: int | None = None
         self.closed = False
         self.reads = True
@@ -205,6 +207,8 @@ class Member:
         if opcode == CLOSE:
             self.code = int.from_bytes(payload[:2], "big")
             self.put(build(payload, CLOSE))
+        if opcode == PONG:
+            self.pong = payload
         if opcode != TEXT:
             return
         frame: Frame = json.loads(payload)

@@ -22,6 +22,12 @@ class DashboardTab(Tab):
         self.driver.switch_to.active_element.send_keys(user, Keys.ENTER)
         self.wait_state("connected")
 
+    def close(self) -> None:
+        self.switch()
+        self.driver.close()
+        # The driver has to be somewhere.
+        self.driver.switch_to.window(self.driver.window_handles[0])
+
     def come_with(self, url: str, token: str) -> str:
         """Come with a token that does not hold; what the page says of it."""
         self.go(url)

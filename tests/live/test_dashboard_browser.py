@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hmac
 import os
 import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,6 +25,7 @@ pytestmark = [pytest.mark.live, pytest.mark.browser]
 DASHBOARD = "examples.dashboard:app"
 # The page has a third of it to renew one.
 TOKEN_SECONDS = 6.0
+KEY = "the same one after a restart"
 
 
 @pytest.fixture(scope="module")
@@ -43,52 +45,43 @@ def driver() -> Iterator[Chrome]:
 def server(worker: str) -> Iterator[HypercornServer]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DASHBOARD_TOKEN_SECONDS", str(TOKEN_SECONDS))
+        patch.setenv("DASHBOARD_KEY", KEY)
         with hypercorn_server(DASHBOARD, worker) as server:
             yield server
             server.check_log()
 
 
+# These two stay, all through the tests of one server.
+
+
 @pytest.fixture(scope="module")
 def ada(driver: Chrome, server: HypercornServer) -> DashboardTab:
-    """A tab that stays, all through the tests of one server."""
-    driver.switch_to.new_window("tab")
-    tab = DashboardTab(driver, driver.current_window_handle)
+    tab = new_tab(driver)
     tab.sign_in(server.url, "ada")
     tab.run("window.first = { socket: wire.socket, token: session.token }")
     return tab
 
 
-@pytest.fixture
-def new_tab(driver: Chrome, ada: DashboardTab) -> Iterator[Callable[[], DashboardTab]]:
-    """Open tabs, of which the newest is in front, and close them."""
-
-    def open_tab() -> DashboardTab:
-        driver.switch_to.new_window("tab")
-        opened.append(driver.current_window_handle)
-        return DashboardTab(driver, opened[-1])
-
-    opened: list[str] = []
-    yield open_tab
-    for handle in set(opened) & set(driver.window_handles):
-        driver.switch_to.window(handle)
-        driver.close()
-    ada.switch()
-
-
-@pytest.fixture
-def grace(server: HypercornServer, new_tab: Callable[[], DashboardTab]) -> DashboardTab:
-    tab = new_tab()
+@pytest.fixture(scope="module")
+def grace(driver: Chrome, server: HypercornServer, ada: DashboardTab) -> DashboardTab:
+    tab = new_tab(driver)
     tab.sign_in(server.url, "grace")
     return tab
 
 
+def new_tab(driver: Chrome) -> DashboardTab:
+    """A tab in front of the others."""
+    driver.switch_to.new_window("tab")
+    return DashboardTab(driver, driver.current_window_handle)
+
+
 def test_two_tabs_of_one_user_are_one_presence(
     server: HypercornServer,
+    driver: Chrome,
     ada: DashboardTab,
     grace: DashboardTab,
-    new_tab: Callable[[], DashboardTab],
 ) -> None:
-    second = new_tab()
+    second = new_tab(driver)
     second.sign_in(server.url, "grace")
 
     for tab in (ada, grace, second):
@@ -96,13 +89,9 @@ def test_two_tabs_of_one_user_are_one_presence(
         assert tab.texts("#headcount") == ["2 users"]
     ada.wait("two tabs", lambda: ada.texts("#people .tabs") == ["2 tabs"])
 
-    second.switch()
-    second.driver.close()
+    second.close()
     ada.wait("one tab", lambda: ada.texts("#people .tabs") == [])
     assert ada.people() == ["ada", "grace"]
-    grace.switch()
-    grace.driver.close()
-    ada.wait_people("ada")
 
 
 def test_what_is_written_is_shown_as_text_and_never_as_markup(
@@ -160,7 +149,6 @@ def test_who_comes_back_catches_up_or_is_told_that_it_cannot(
 def test_a_flood_is_refused_and_ends_while_others_stay_live(
     ada: DashboardTab, grace: DashboardTab
 ) -> None:
-    number = ada.tick()["number"]
     grace.press("#flood")
     counted = re.compile(r"60 sent at once: (\d+) handled, (\d+) refused\.")
 
@@ -177,7 +165,8 @@ def test_a_flood_is_refused_and_ends_while_others_stay_live(
     grace.press("#flood")
     grace.wait_state("waiting")
     assert grace.why().startswith("Disconnected: too many messages · back in ")
-    ada.wait("ticks", lambda: ada.tick()["number"] > number + 1)
+    number = ada.tick()["number"]
+    ada.wait("a tick", lambda: ada.tick()["number"] > number)
     assert ada.tick()["counters"]["rate_limited"] > refused
     assert ada.texts("#strikes") == ["0 of 30"]
     ada.wait_state("connected")
@@ -187,44 +176,58 @@ def test_a_flood_is_refused_and_ends_while_others_stay_live(
     assert grace.texts("#strikes") == ["0 of 30"]
 
 
-def test_a_token_is_renewed_and_an_old_one_is_told_so(
-    server: HypercornServer, ada: DashboardTab, new_tab: Callable[[], DashboardTab]
-) -> None:
+def signed(user: str, seconds: float) -> str:
+    """A token as the server signs it, with so many seconds left."""
+    claim = f"{time.time() + seconds:.3f} {user}".encode()
+    return f"{claim.hex()}.{hmac.digest(KEY.encode(), claim, 'sha256').hex()}"
+
+
+def test_a_token_is_renewed_without_reconnecting(ada: DashboardTab) -> None:
     ada.wait("a renewal", lambda: ada.texts("#renewals")[0].startswith("renewed "))
+
     ada.wait_state("connected")
     assert ada.run("return wire.socket === first.socket")
-    token = ada.run("return first.token")
-    claim, proof = token.split(".")
-    expires = float(bytes.fromhex(claim).split()[0])
-    time.sleep(max(0.0, expires - time.time()))
+    assert ada.token() != ada.run("return first.token")
 
-    tab = new_tab()
+
+def test_a_token_that_does_not_hold_leads_to_the_door(
+    server: HypercornServer, driver: Chrome
+) -> None:
+    tab = new_tab(driver)
+    token = signed("eve", -1)
     assert tab.come_with(server.url, token) == "That token has expired."
+    claim, _, proof = token.partition(".")
     forged = f"{claim}.{'0' * len(proof)}"
     refusal = tab.come_with(server.url, forged)
     assert refusal == "This server has not signed that token."
     assert tab.find("#refusal").get_dom_attribute("role") == "alert"
     assert tab.run("return document.activeElement.id") == "user"
-    # Also of a connection: that was let in, and not renewed.
-    tab.run("session.prolong = () => {}")
-    tab.driver.switch_to.active_element.send_keys("eve\n")
+
+    # One that was let in, and is not renewed.
+    tab.run(
+        "Object.assign(session, { user: 'eve', token: arguments[0], prolong() {} });"
+        "session.until = Date.now() + 60000; wire.open()",
+        signed("eve", 2),
+    )
     tab.wait_state("connected")
-    tab.wait("the end", lambda: "has expired" in tab.texts("#refusal")[0])
+    tab.wait_state("out")
+    assert tab.texts("#refusal") == ["Your token has expired. Sign in again."]
     assert tab.shows("#door")
+    tab.close()
 
 
 @contextmanager
-def served(worker: str, folder: Path, port: int = 0) -> Generator[HypercornServer]:
+def served(folder: Path, port: int = 0) -> Generator[HypercornServer]:
     """The dashboard by ``python -m greenroom serve``, killed at the end."""
     log_path = folder / "log"
     command = [sys.executable, "-m", "greenroom", "serve", DASHBOARD]
     with log_path.open("wb") as log:
         process = subprocess.Popen(
-            [*command, "--worker", worker, "--port", str(port)],
+            [*command, "--worker", "trio", "--port", str(port)],
             cwd=ROOT,
             stdout=log,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "DASHBOARD_KEY": "the same one after a restart"},
+            env={**os.environ, "DASHBOARD_KEY": KEY},
         )
     try:
         HypercornServer(process, port, log_path).wait_accepting()
@@ -237,11 +240,10 @@ def served(worker: str, folder: Path, port: int = 0) -> Generator[HypercornServe
 
 
 def test_who_is_told_when_to_come_back_after_a_restart_does_so(
-    worker: str, tmp_path: Path, driver: Chrome
+    tmp_path: Path, driver: Chrome
 ) -> None:
-    driver.switch_to.new_window("tab")
-    tab = DashboardTab(driver, driver.current_window_handle)
-    with served(worker, tmp_path) as server:
+    tab = new_tab(driver)
+    with served(tmp_path) as server:
         tab.sign_in(server.url, "ada")
         tab.write("before")
         tab.wait_posts("before")
@@ -249,14 +251,14 @@ def test_who_is_told_when_to_come_back_after_a_restart_does_so(
             "const wait = wire.wait; window.waits = [];"
             "wire.wait = (...told) => { waits.push(told); wait.apply(wire, told) };"
             "wire.socket.addEventListener('close',"
-            " ({ code, reason }) => { window.closed = [code, reason] })"
+            " ({ code, reason }) => { window.farewell = [code, reason] })"
         )
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(15) == 0
 
-    with served(worker, tmp_path, server.port):
-        tab.wait("the news", lambda: tab.run("return window.closed"))
-        code, reason = tab.run("return closed")
+    with served(tmp_path, server.port):
+        tab.wait("the news", lambda: tab.run("return window.farewell"))
+        code, reason = tab.run("return farewell")
         why, seconds = tab.run("return waits[0]")
         assert (code, why) == (1012, "The server restarts")
         assert reason == f"going away; retry-after={seconds:.1f}"
@@ -265,4 +267,4 @@ def test_who_is_told_when_to_come_back_after_a_restart_does_so(
         tab.wait("the word", lambda: tab.texts("#caught") != ["not interrupted yet"])
         assert tab.texts("#caught") == ["Missed too much: loaded anew"]
         assert tab.posts() == []
-    tab.driver.close()
+    tab.close()

@@ -51,7 +51,9 @@ def come_and_go(watching: Witness) -> None:
 
 def grown(before: dict[str, Any], after: dict[str, Any]) -> Counter[str]:
     """Of what there are more objects than before, and how many more."""
-    more = Counter(after["kinds"]) - Counter(before["kinds"])
+    kinds: dict[str, int] = after["kinds"]
+    known: dict[str, int] = before["kinds"]
+    more = Counter(kinds) - Counter(known)
     # Trio keeps up to a thousand deadlines that have been met, each in a tuple.
     met = Counter({"builtins.tuple": more.pop("trio.CancelScope", 0)})
     return more - met
@@ -59,7 +61,7 @@ def grown(before: dict[str, Any], after: dict[str, Any]) -> Counter[str]:
 
 def test_ten_rounds_leave_what_there_was_after_three(faulty: HypercornServer) -> None:
     with witness(faulty) as watching:
-        base = watching.settled_look()
+        base = before = watching.settled_look()
         for number in range(1, ROUNDS + 1):
             come_and_go(watching)
             if number == WARM:

@@ -29,6 +29,7 @@ async def test_what_is_streamed_is_never_in_memory_but_for_the_outbox(
     server: HypercornServer,
 ) -> None:
     count = MEGABYTES * 1_000_000 // PAD
+    before = 0
     async with crowd(server) as clients:
         witness = await clients.welcome()
         reader = await clients.welcome(socket_buffer=65_536)

@@ -30,7 +30,7 @@ def authority() -> trustme.CA:
 def tls(authority: trustme.CA) -> ssl.SSLContext:
     """What the clients believe."""
     context = ssl.create_default_context()
-    authority.configure_trust(context)
+    authority.configure_trust(context)  # pyright: ignore[reportUnknownMemberType]  # or of pyOpenSSL, which is not there
     return context
 
 

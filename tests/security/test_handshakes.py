@@ -42,11 +42,19 @@ XN = "xn--chat-xwa.test"  # as browsers write the name of a host that is not ASC
             id="IDN against punycode",
         ),
         pytest.param(
-            [HOST, (b"origin", b"https://chat.test"), (b"origin", b"https://evil.test")],
+            [
+                HOST,
+                (b"origin", b"https://chat.test"),
+                (b"origin", b"https://evil.test"),
+            ],
             id="two origins, ours first",
         ),
         pytest.param(
-            [HOST, (b"origin", b"https://evil.test"), (b"origin", b"https://chat.test")],
+            [
+                HOST,
+                (b"origin", b"https://evil.test"),
+                (b"origin", b"https://chat.test"),
+            ],
             id="two origins, ours last",
         ),
         pytest.param(
@@ -60,7 +68,11 @@ XN = "xn--chat-xwa.test"  # as browsers write the name of a host that is not ASC
         pytest.param([(b"origin", b"https://chat.test")], id="no host"),
         pytest.param([(b"host", b""), (b"origin", b"https://")], id="empty host"),
         pytest.param(
-            [HOST, (b"x-forwarded-host", b"evil.test"), (b"origin", b"https://evil.test")],
+            [
+                HOST,
+                (b"x-forwarded-host", b"evil.test"),
+                (b"origin", b"https://evil.test"),
+            ],
             id="forwarded host",
         ),
     ],

@@ -78,7 +78,8 @@ async def test_an_ack_counts_once_and_not_when_it_is_late() -> None:
 
 
 @pytest.mark.parametrize(
-    "ack", ["-1", "1.0", "1e0", "true", '"1"', "[1]", "{}", "9007199254740993", "1" * 99]
+    "ack",
+    ["-1", "1.0", "1e0", "true", '"1"', "[1]", "{}", "9007199254740993", "1" * 99],
 )
 async def test_an_ack_of_no_integer_is_a_strike(ack: str) -> None:
     chat = Asked()
@@ -101,7 +102,9 @@ async def test_acks_that_nobody_asked_for_are_nothing_and_cost_nothing() -> None
 # -- sids, rooms and namespaces --------------------------------------------
 
 
-async def test_who_names_a_room_after_a_client_hears_nothing_of_what_that_gets() -> None:
+async def test_who_names_a_room_after_a_client_hears_nothing_of_what_that_gets() -> (
+    None
+):
     chat = Chat()
     async with chat.running(), chat.client() as (ann, sid), chat.client() as (eve, _):
         for name in (sid, f"~{sid}", "~", sid.upper()):

@@ -35,7 +35,9 @@ NASTY = [
     pytest.param("\U0001f4a9" * 60, id="wide"),
 ]
 # Where a terminal, or str.splitlines, begins another line or another order.
-BREAKS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u200b-\u200f\u202a-\u202e]")
+BREAKS = re.compile(
+    "[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u200b-\u200f\u202a-\u202e]"
+)
 
 
 @pytest.fixture
