@@ -73,7 +73,7 @@ class Sips:
     async def __call__(self, event: Any) -> None:
         """Handle *event*, of what has come."""
         stream = self._stream
-        handle = type(stream).handle
+        handle: Callable[[Any, Any], Awaitable[None]] = type(stream).handle
         data: bytes | None = getattr(event, "data", None)
         if data is None or len(data) <= _SIP:
             await handle(stream, event)

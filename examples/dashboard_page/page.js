@@ -138,7 +138,7 @@ function showPost({ id, by, text, at }, fresh) {
   time.textContent = new Date(at).toLocaleTimeString();
   const said = make("span", "text", text);
   said.dir = "auto";
-  item.append(make("span", by === null ? "unseen" : "by", by ?? "the server"), said, time);
+  item.append(make("span", by === null ? "unseen" : "by", by ?? "the server"), time, said);
   append(item);
 }
 
@@ -188,7 +188,7 @@ function showLimits() {
   $("strikes").textContent = `${board.strikes} of ${limits.max_strikes}`;
   $("strikes-bar").value = Math.min(1, board.strikes / limits.max_strikes);
   $("flood").textContent = `Flood: ${floodSize()} at once`;
-  if (flooding) $("flooded").textContent = `${flooding.sent} sent at once: ${flooding.handled} handled, ${flooding.refused} refused.`;
+  if (flooding) $("flooded").textContent = `${flooding.sent} sent at once: ${flooding.handled} handled, ${flooding.refused} refused${flooding.ended ? ", then disconnected" : ""}.`;
 }
 
 // Not sixty times for sixty answers: what is said here is read aloud.
@@ -277,7 +277,11 @@ $("flood").onclick = () => {
   const flooding = board.flooding = { sent: floodSize(), handled: 0, refused: 0 };
   for (let sent = 0; sent < flooding.sent; sent++) {
     // Those that are refused get no answer: nobody has read whom to give it to.
-    wire.ask("flood", null, 4000).then(() => { flooding.handled++; showSoon(); }, () => {});
+    wire.ask("flood", null, 4000).then(() => { flooding.handled++; showSoon(); }, () => {
+      if (wire.opened) return;
+      flooding.ended = true;
+      showSoon();
+    });
   }
 };
 $("cut").onclick = () => wire.tell("cut", 5);

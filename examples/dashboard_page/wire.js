@@ -17,10 +17,11 @@ const session = {
   user: null, token: stored("token") || "", until: 0, seconds: 1, renewals: 0,
 
   async post(path, headers, body) {
-    const signal = AbortSignal.timeout(8000);
+    const signal = AbortSignal.timeout(8000), turn = wire.turn;
     const response = await fetch(path, { method: "POST", cache: "no-store", headers, body, signal });
     const answer = await response.json();
     if (!response.ok) throw Object.assign(new Error(answer.error), { status: response.status });
+    if (turn !== wire.turn) throw new Error("signed out, or come again, meanwhile");
     this.user = answer.user;
     this.token = answer.token;
     this.seconds = answer.seconds;

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import pytest
@@ -55,6 +56,11 @@ async def running() -> AsyncIterator[None]:
 def visit(user: str) -> AbstractAsyncContextManager[MemoryClient]:
     token = sign(user, time.time())
     return connect(adapter, query=f"access_token={token}", timeout=60)
+
+
+def fields(event: Event) -> dict[str, Any]:
+    """The data of an event of the board, which are objects all."""
+    return cast("dict[str, Any]", event.data)
 
 
 # -- tokens ------------------------------------------------------------------
@@ -124,7 +130,7 @@ async def test_who_comes_finds_the_posts_and_hears_the_next() -> None:
     async with visit("ada") as ada, visit("grace") as grace:
         await ada.call("enter")
         await ada.call("post", {"text": " first "})
-        assert (await ada.receive()).data["text"] == "first"
+        assert fields(await ada.receive())["text"] == "first"
 
         view = await grace.call("enter", {"since": None})
         assert not view["recovered"]
@@ -134,7 +140,7 @@ async def test_who_comes_finds_the_posts_and_hears_the_next() -> None:
         await grace.call("post", {"text": "second"})
         for client in (ada, grace):
             post = await client.receive()
-            assert (post.data["by"], post.data["text"]) == ("grace", "second")
+            assert (fields(post)["by"], fields(post)["text"]) == ("grace", "second")
 
 
 @pytest.mark.usefixtures("running")
@@ -149,7 +155,7 @@ async def test_who_comes_back_gets_what_was_missed_before_the_answer() -> None:
             view = await grace.call("enter", {"since": position})
             assert (view["recovered"], view["missed"], view["posts"]) == (True, 2, [])
             missed = [e for e in grace.received() if isinstance(e, Event)]
-            assert [event.data["text"] for event in missed] == ["one", "two"]
+            assert [fields(event)["text"] for event in missed] == ["one", "two"]
 
 
 @pytest.mark.usefixtures("running")
@@ -174,13 +180,13 @@ async def test_a_user_in_two_tabs_is_there_once() -> None:
                 people = (await client.call("enter"))["people"]
             assert people == ["grace", "ada"]
             news = await grace.receive()
-            assert (news.event, news.data["joined"]) == (
+            assert (news.event, fields(news)["joined"]) == (
                 "presence",
                 [{"user": "grace", "info": {}}, {"user": "ada", "info": {}}],
             )
         ada.close()
         # Nothing was told of the first of the two that left.
-        assert (await grace.receive()).data["left"] == ["ada"]
+        assert fields(await grace.receive())["left"] == ["ada"]
 
 
 @pytest.mark.usefixtures("running")
@@ -247,7 +253,7 @@ async def test_every_second_is_measured_and_every_fifteenth_posted() -> None:
             await ada.emit("flood")
         events = [await ada.receive() for _ in range(17)]
 
-        ticks = [event.data for event in events if event.event == "tick"]
+        ticks = [fields(event) for event in events if event.event == "tick"]
         assert [tick["number"] for tick in ticks] == list(range(1, 16))
         assert ticks[0]["received"] == 7  # two openings among them
         assert ticks[1]["received"] == 0
@@ -255,8 +261,8 @@ async def test_every_second_is_measured_and_every_fifteenth_posted() -> None:
         assert (ticks[0]["connections"], ticks[0]["tabs"]) == (2, {"ada": 2})
         assert ticks[-1]["counters"]["accepted"] == before + 2
         post = events[-1]
-        assert (post.event, post.data["by"]) == ("post", None)
-        assert post.data["text"].startswith("users: 1, connections: 2, ")
+        assert (post.event, fields(post)["by"]) == ("post", None)
+        assert fields(post)["text"].startswith("users: 1, connections: 2, ")
 
         async with visit("grace") as grace:
             view = await grace.call("enter")
@@ -306,6 +312,15 @@ async def test_the_page_may_run_its_own_scripts_only(path: str) -> None:
     assert "default-src 'none'; script-src 'self'" in policy
     assert "unsafe" not in policy
     assert (await ask("HEAD", path))[1:] == (headers, b"")
+
+
+def test_the_page_takes_text_for_text_and_needs_nothing_inline() -> None:
+    page = dashboard.FILES["/"][1].decode()
+    assert not re.search(r"<script>|<style|\bstyle=|\bon[a-z]+=|javascript:", page)
+    for script in ("/wire.js", "/page.js"):
+        code = re.sub(r"(^|\s)//.*", "", dashboard.FILES[script][1].decode())
+        for way_in in ("HTML", "document.write", "eval(", 'setAttribute("on'):
+            assert way_in not in code
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,14 @@ import pytest
 from .apps.attacked import LONGEST
 from .crowd import REQUEST, Member, build
 from .server import HypercornServer, hypercorn_server, unhurried
-from .witness import Witness, check_log, cpu_seconds, linux_only, witness
+from .witness import (
+    SMALL_BUFFER,
+    Witness,
+    check_log,
+    cpu_seconds,
+    linux_only,
+    witness,
+)
 
 pytestmark = [pytest.mark.live, linux_only]
 
@@ -34,7 +41,9 @@ DEFLATING = REQUEST.replace(
 
 @pytest.fixture(scope="module")
 def server(worker: str) -> Iterator[HypercornServer]:
-    with hypercorn_server("tests.live.apps.attacked:app", worker) as server:
+    app = "tests.live.apps.attacked:app"
+    # Else the kernel keeps megabytes of each flood, which are read at its rate.
+    with hypercorn_server(app, worker, socket_buffer=SMALL_BUFFER) as server:
         yield server
         check_log(server)
 
@@ -105,14 +114,14 @@ ATTACKS = [
         0.5,
         id="bomb without end",
     ),
-    pytest.param(frame(TEXT, b"x") + frame(0, b"") * 20_000, 1.5, id="empty fragments"),
+    pytest.param(frame(TEXT, b"x") + frame(0, b"") * 10_000, 1.0, id="empty fragments"),
     pytest.param(
-        frame(TEXT, b"x") + frame(0, b"y") * 20_000, 1.5, id="fragments of one byte"
+        frame(TEXT, b"x") + frame(0, b"y") * 10_000, 1.0, id="fragments of one byte"
     ),
     pytest.param(
         frame(TEXT, b"x") + frame(0, b"y" * 60_000) * 200, 0.7, id="12 MB of one"
     ),
-    pytest.param(build(b"", PING) * 10_000, 3, id="pings"),
+    pytest.param(build(b"", PING) * 5_000, 2, id="pings"),
     pytest.param(build(NEST), 0.3, id="lists of lists"),
 ]
 
@@ -172,8 +181,8 @@ def test_a_flood_from_many_leaves_the_others_their_turns(
 ) -> None:
     with witness(server) as watching:
         before = watching.ask("statistics")
-        many = watching.clients.welcome(20)
-        # Long ones: a server that is made to wait finds out late who has gone.
+        many = watching.clients.welcome(10)
+        # Long ones, for who is made to wait is not missed until all is read.
         octets = build(b'{"event":"echo","data":"%s"}' % (b"x" * 2000)) * 10
         for member in many:
             member.flood(octets)
@@ -184,11 +193,11 @@ def test_a_flood_from_many_leaves_the_others_their_turns(
             slowest, turns = max(slowest, time.monotonic() - asked), turns + 1
             # At a rate of its own.
             watching.clients.go_on(0.01)
-        after = watching.ask("statistics")
+        limit = before["throttled"] + len(many)
+        after = watching.wait_for("the rates", lambda it: it["throttled"] >= limit)
         for member in many:
             member.reset()
         # There is one processor for all of it, and the clients take another.
         assert slowest < unhurried(2 * PATIENCE)
         assert after["memory"] - before["memory"] < 20 * MEGABYTE
-        assert after["connections"] == 21
-        assert after["throttled"] >= before["throttled"] + 20
+        assert after["connections"] == 11

@@ -10,12 +10,12 @@ import pytest
 from .apps.attacked import HANDSHAKE_SECONDS, MOST
 from .crowd import REQUEST, Crowd, Member
 from .server import HypercornServer, hypercorn_server, unhurried
-from .witness import Witness, check_log, connections, linux_only, witness
+from .witness import Witness, check_log, linux_only, witness
 
 pytestmark = [pytest.mark.live, linux_only]
 
 KEEP_ALIVE = 1.0
-SLOW = 300
+SLOW = 200
 PATIENCE = 0.5
 
 
@@ -24,7 +24,6 @@ def server(worker: str) -> Iterator[HypercornServer]:
     with hypercorn_server(
         "tests.live.apps.attacked:app",
         worker,
-        # As servers are started; and where log lines can be forged.
         extra_args=["--keep-alive", str(int(KEEP_ALIVE))],
     ) as server:
         yield server
@@ -50,11 +49,10 @@ NONSENSE = [
     pytest.param(
         request(b"origin: http://x\r\norigin: http://x"), b"403", id="origins"
     ),
-    pytest.param(request(b"a: " + b"b" * 20_000), b"431", id="large header"),
-    pytest.param(request(*[b"a: b"] * 5000), b"431", id="many headers"),
+    pytest.param(request(b"a: " + b"b" * 200_000), b"431", id="large header"),
+    pytest.param(request(*[b"a: b"] * 40_000), b"431", id="many headers"),
     pytest.param(request(b"cookie: a=" + b"\\" * 16_000), b"101", id="backslashes"),
     pytest.param(b"\x16\x03\x01" + bytes(200), b"400", id="TLS"),
-    pytest.param(b"GET /ws HTTP/0.9\r\n\r\n", b"400", id="old"),
 ]
 
 
@@ -82,6 +80,7 @@ def test_half_a_handshake_is_dropped_when_its_time_is_over(
 ) -> None:
     half = (REQUEST % b"")[:-40]
     with witness(server) as watching:
+        refused = watching.ask("statistics")["refused"]
         began = time.monotonic()
         slow = [watching.clients.knock(half) for _ in range(SLOW)]
         slowest = 0.0
@@ -95,13 +94,13 @@ def test_half_a_handshake_is_dropped_when_its_time_is_over(
             asked = time.monotonic()
             assert watching.ask("echo", 1) == 1
             slowest = max(slowest, time.monotonic() - asked)
-            return connections(server).keys() == {watching.member.port}
+            return all(member.closed for member in slow)
 
         watching.clients.wait("the end of all slow handshakes", all_gone)
         assert time.monotonic() - began < unhurried(KEEP_ALIVE + 2.0)
         assert slowest < unhurried(PATIENCE)
         # They never were clients, and took nobody's place.
-        assert watching.ask("statistics")["refused"] == 0
+        assert watching.ask("statistics")["refused"] == refused
 
 
 def test_handshakes_that_hang_fill_the_house_and_no_more(
@@ -130,7 +129,7 @@ def come_in_again(watching: Witness) -> None:
     last: list[Member] = []
 
     def is_in() -> bool:
-        if not last or last[-1].head is not None and status(last[-1]) != b"101":
+        if not last or status(last[-1]) not in (None, b"101"):
             last.append(watching.clients.knock(REQUEST % b""))
         return bool(last[-1].sid)
 

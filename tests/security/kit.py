@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeAlias, final
 
 import anyio
 
-from greenroom import ActorAdapter
-
 from ..adapter.asgi import Asgi
 
+App: TypeAlias = Callable[[Any, Any, Any], Coroutine[Any, Any, object]]
 Header: TypeAlias = tuple[bytes, bytes]
 
 
-async def knock(
-    adapter: ActorAdapter, headers: Sequence[Header] = (), **fields: Any
-) -> int:
+async def knock(adapter: App, headers: Sequence[Header] = (), **fields: Any) -> int:
     """The status of the answer to a handshake: 101, or that of a refusal.
 
     Who is let in leaves at once.

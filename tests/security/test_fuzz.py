@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 
 from greenroom import ActorAdapter, Handshake, Identity, Options
 from greenroom.adapter import (
-    Ack,
-    AckFailure,
     BadFrame,
+    Codec,
     Event,
     JsonEnvelope,
+    Packet,
     PayloadHooks,
 )
 
@@ -87,40 +87,47 @@ frames = st.one_of(
 )
 
 
+def read(codec: Codec, frame: str | bytes) -> Packet | BadFrame:
+    """What *frame* says, or why nobody can tell."""
+    try:
+        return codec.decode(frame)
+    except BadFrame as bad:
+        return bad
+
+
 @settings(max_examples=400 * DEPTH)
 @given(frames)
 def test_any_frame_is_a_packet_or_a_named_refusal(frame: str | bytes) -> None:
     codec = JsonEnvelope(max_bytes=MOST, max_depth=8)
     with Processor() as took:
-        try:
-            packet = codec.decode(frame)
-        except BadFrame as bad:
-            assert bad.code in CODES
-            assert len(bad.message) < 600
-            assert "\n" not in bad.message
-            packet = None
+        packet = read(codec, frame)
     assert took.seconds < 1.0
-    if isinstance(packet, Event):
+    if isinstance(packet, BadFrame):
+        assert packet.code in CODES
+        assert len(packet.message) < 600
+        assert "\n" not in packet.message
+    elif isinstance(packet, Event):
         assert 0 < len(packet.event) <= 256
         assert packet.namespace.startswith("/")
         assert packet.id is None or 0 <= packet.id <= 2**53
         # Whatever was read can be sent on.
         codec.event(packet.event, packet.data, packet.namespace, packet.id)
-    elif packet is not None:
-        assert isinstance(packet, Ack | AckFailure)
+    else:
         assert 0 <= packet.id <= 2**53
 
 
 @settings(max_examples=100 * DEPTH)
 @given(frames)
 def test_with_payload_hooks_too(frame: str | bytes) -> None:
-    codec = PayloadHooks(lambda data: json.loads(data), None, "ws", max_bytes=MOST)
-    try:
-        packet = codec.decode(frame)
-    except BadFrame as bad:
-        assert len(bad.message) < 600
+    def load(data: Any) -> Any:
+        return json.loads(data)
+
+    codec = PayloadHooks(load, None, "ws", max_bytes=MOST)
+    found = read(codec, frame)
+    if isinstance(found, BadFrame):
+        assert len(found.message) < 600
     else:
-        assert isinstance(packet, Event)
+        assert isinstance(found, Event)
 
 
 # -- handshakes ------------------------------------------------------------

@@ -143,7 +143,7 @@ BOMBS = [
     pytest.param(fill('{"event":"x","id":', "9", "}"), "malformed", id="huge id"),
     pytest.param(fill('{"ack":', "9", "}"), "malformed", id="huge ack"),
     pytest.param(fill('{"event":"x","data":0.', "9", "}"), None, id="long fraction"),
-    pytest.param('{"event":"x","data":1e400}', None, id="beyond all numbers"),
+    pytest.param('{"event":"x","data":1e400}', "malformed", id="beyond all numbers"),
     pytest.param('{"event":"x","data":NaN}', "malformed", id="NaN"),
     pytest.param('{"event":"x","data":Infinity}', "malformed", id="infinity"),
     pytest.param(fill("{", '"event":"y",', '"event":"x"}'), None, id="one key"),
@@ -164,14 +164,9 @@ def test_no_frame_takes_long_to_read_or_raises_anything_else(
     decode = JsonEnvelope().decode
     with Processor() as took:
         if code is None:
-            try:
-                packet = decode(frame)
-            except BadFrame as bad:
-                # orjson has a word in what a number is.
-                assert bad.code == "malformed"
-            else:
-                assert isinstance(packet, Event)
-                assert packet.event == "x"
+            packet = decode(frame)
+            assert isinstance(packet, Event)
+            assert packet.event == "x"
         else:
             with pytest.raises(BadFrame) as refusal:
                 decode(frame)
