@@ -18,6 +18,7 @@ from anyio.lowlevel import checkpoint
 
 from ._events import HYPERCORN_FAILED
 from ._inflate import bound_inflating
+from ._tested import TESTED, found
 
 # Bytes of what has come that are read in one go: some 300 of the smallest frames,
 # which take 10 to 20 ms.
@@ -32,8 +33,11 @@ def _split(value: bytes) -> list[str]:
 def mend_hypercorn() -> None:
     """See to it that no handshake makes it raise; and if one does, that it lives.
 
-    Doing so twice is fine; where it does not run, nothing is done.
+    Doing so twice is fine; where it does not run, or is another version, nothing
+    is done.
     """
+    if not found().startswith(TESTED):
+        return
     streams: Any = sys.modules.get("hypercorn.protocol.ws_stream")
     if hasattr(streams, "split_comma_header"):
         streams.split_comma_header = _split

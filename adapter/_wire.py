@@ -19,7 +19,6 @@ import struct
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, version
 from types import FunctionType, SimpleNamespace
 from typing import Any, Protocol, final
 
@@ -31,9 +30,8 @@ from ._events import HYPERCORN_UNEXPECTED, HYPERCORN_UNTESTED
 from ._frames import WINDOW_BITS, Message
 from ._pieces import Pieces
 from ._shield import bound_stream
+from ._tested import TESTED, found
 from ._transport import Stopping, TransportClosed
-
-_TESTED = "0.18."
 
 # Bytes that asyncio may still hold of what was written before.  uvloop writes
 # only when the loop turns, so with none at all it would never be direct.
@@ -291,13 +289,9 @@ def _is_known() -> bool:
     """Whether hypercorn is the one that this was tested with; said once if not."""
     global _known
     if _known is None:
-        try:
-            found = version("hypercorn")
-        except PackageNotFoundError:
-            found = "of no version"
-        _known = found.startswith(_TESTED)
+        _known = found().startswith(TESTED)
         if not _known:
-            HYPERCORN_UNTESTED.log(version=found, tested=_TESTED)
+            HYPERCORN_UNTESTED.log(version=found(), tested=TESTED)
     return _known
 
 

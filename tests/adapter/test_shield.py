@@ -11,6 +11,7 @@ import anyio
 import pytest
 
 from greenroom import ActorAdapter
+from greenroom.adapter import _tested as tested_module
 from greenroom.adapter._shield import Sips, bound_stream, mend_hypercorn
 
 pytestmark = pytest.mark.anyio
@@ -65,6 +66,16 @@ async def test_one_connection_does_not_end_the_others(
     (record,) = caplog.records
     assert record.levelno == logging.ERROR
     assert record.getMessage() == "hypercorn has failed over one connection"
+
+
+def test_another_version_is_left_as_it_is(
+    modules: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tested_module, "version", lambda name: "0.19.0")
+    streams = modules["hypercorn.protocol.ws_stream"]
+    before = vars(streams).copy()
+    mend_hypercorn()
+    assert vars(streams) == before
 
 
 def test_where_it_does_not_run_nothing_is_done(monkeypatch: pytest.MonkeyPatch) -> None:

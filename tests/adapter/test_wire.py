@@ -15,6 +15,7 @@ import anyio.abc
 import pytest
 
 from greenroom.adapter import Message, TransportClosed
+from greenroom.adapter import _tested as tested_module
 from greenroom.adapter import _wire as wire_module
 from greenroom.adapter._wire import (
     Wire,
@@ -401,7 +402,7 @@ async def test_another_hypercorn_has_none_and_that_is_said_once(
             raise importlib.metadata.PackageNotFoundError(name)
         return found
 
-    monkeypatch.setattr(wire_module, "version", version)
+    monkeypatch.setattr(tested_module, "version", version)
     send = WSStream(H11Protocol(TCPServer())).app_send
     assert find_wire(send) is None
     assert find_stopping(send) is None
