@@ -120,7 +120,7 @@ AT_THE_LIMIT = {
     "close_seconds": "the connection is dropped without a word",
     "drain_seconds": "the drain returns, and whoever is left is stopped",
     "drain_batch": "the next batch is told when this one has gone, or had its time",
-    "drain_spread": "the close code is 1012, and its reason ends in `; retry-after=2.7`",
+    "drain_spread": "closed with 1012, and a reason that ends in `; retry-after=2.7`",
     "ack_seconds": "`call` raises `AckTimeout`; a callback is not called",
     "max_message_bytes": "error `too_large`, and a strike",
     "max_depth": "error `too_deep`, and a strike",
