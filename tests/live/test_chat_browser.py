@@ -1,4 +1,4 @@
-"""The chat example in a real Chromium, on both of hypercorn's workers."""
+"""The chat example in a real Chromium; what a worker has a part in, on both."""
 
 from __future__ import annotations
 
@@ -44,6 +44,15 @@ def new_tab(driver: Chrome) -> Iterator[Callable[[], ChatTab]]:
 
 
 @pytest.fixture
+def worker(request: pytest.FixtureRequest) -> str:
+    """Trio, which the chat is meant for, unless the test wants `BOTH`."""
+    return str(getattr(request, "param", "trio"))
+
+
+BOTH = pytest.mark.parametrize("worker", ["asyncio", "trio"], indirect=True)
+
+
+@pytest.fixture
 def server(worker: str) -> Iterator[HypercornServer]:
     with hypercorn_server(CHAT, worker) as server:
         yield server
@@ -66,6 +75,7 @@ def grace(
     return tab
 
 
+@BOTH
 def test_two_tabs_talk(ada: ChatTab, grace: ChatTab) -> None:
     ada.say("hello grace")
     grace.wait_said("hello grace")
@@ -269,6 +279,7 @@ def test_a_second_tab_that_is_the_same_one_takes_over_without_a_tug_of_war(
     copy.wait_state("replaced")
 
 
+@BOTH
 def test_the_page_comes_back_by_itself_when_the_server_does(
     worker: str, new_tab: Callable[[], ChatTab]
 ) -> None:
@@ -314,6 +325,7 @@ async def crash(event, client, data):
 """
 
 
+@BOTH
 def test_a_room_that_crashed_comes_back_with_its_people(
     worker: str, tmp_path: Path, new_tab: Callable[[], ChatTab]
 ) -> None:
