@@ -36,6 +36,7 @@ from ._exit import (
     is_abnormal,
 )
 from ._incarnation import State
+from ._line import Sender
 from ._locks import Lock
 from ._mailbox import NOTHING, Mailbox
 from ._named import NamedRef
@@ -44,12 +45,14 @@ from ._ref import ActorRef, Down, Monitor
 from ._registry import Registry
 from ._report import CrashReport
 from ._request import PendingReply, Replies, Requested, commit
+from ._room import NO_QUEUE
 from ._runtime import Runtime, run_actors, simulation
 from ._timers import Timer
 
 __all__ = [
     "KILL_GRACE",
     "NOTHING",
+    "NO_QUEUE",
     "UNSUPERVISED",
     "Actor",
     "ActorCrashed",
@@ -98,6 +101,7 @@ __all__ = [
     "Requested",
     "Runtime",
     "SendTimeout",
+    "Sender",
     "Shutdown",
     "StartError",
     "StartFailed",

@@ -57,7 +57,6 @@ def _of_content(
     return None if function is None else lambda message: function(_content(message))
 
 
-@final
 class Mailbox(Line[M]):
     """Two lanes for one reader.
 

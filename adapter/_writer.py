@@ -37,6 +37,7 @@ from ._alarm import Alarm, ring_after
 from ._events import WRITE_FAILED
 from ._frames import Message
 from ._options import Options
+from ._outbox import Outbox
 from ._packets import Frame
 from ._transport import Transport, TransportClosed
 
@@ -175,7 +176,7 @@ class Writer:
         self._runtime = runtime
         self._send_seconds = send_seconds
         self._addressee = addressee
-        self.outbox: Mailbox[Outgoing] = Mailbox(
+        self.outbox: Outbox[Outgoing] = Outbox(
             bounds, self, runtime.parker, enveloped=False, wake=self._wake
         )
         self.ended = Gate(runtime.parker)
@@ -228,6 +229,26 @@ class Writer:
         elif not self._running:
             self.ended.open()
 
+    def write_through(self, message: Outgoing) -> bool:
+        """Write *message* here and now, if nothing is before it; see `Outbox`."""
+        outbox = self.outbox
+        # Whoever has gone, or is being seen off, has somebody else to write.
+        if outbox.parked is not _NO_TASK or outbox.system or self._abandoned:
+            return False
+        transport = self._transport
+        if not transport.try_send(message):
+            return False
+        self._direct = True
+        outbox.accepted += 1
+        self._expect_ack(message)
+        if transport.unsent:
+            outbox.current = message
+            outbox.parked = None
+            self._start()
+        else:
+            outbox.handled += 1
+        return True
+
     def _wake(self, outbox: Mailbox[Outgoing]) -> None:
         """Something has come while the task slept: write it here, if that can be.
 
@@ -241,7 +262,12 @@ class Writer:
         elif sleeper is not _NO_TASK:
             outbox.parked = sleeper
             self._runtime.parker.unpark(outbox)
-        elif self._runtime.closing:
+        else:
+            self._start()
+
+    def _start(self) -> None:
+        """There is something to wait for: have a task for it."""
+        if self._runtime.closing:
             self.abandon()
         else:
             self._running = True

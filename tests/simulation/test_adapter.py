@@ -119,7 +119,9 @@ async def suspends(publish: Any, self: Registry, *args: Any, **options: Any) -> 
     await publish(self, *args, **options)
 
 
-async def overtakes(self: Registry, mailbox: Mailbox[Any], message: object) -> bool:
+async def overtakes(
+    self: Registry, mailbox: Mailbox[Any], message: object, **_: Any
+) -> bool:
     """Deliver past what was published before."""
     sender = mailbox.wait_for_room(message)
     return sender is None or await mailbox.wait_in_line(sender)

@@ -1,0 +1,50 @@
+"""Outbox: a mailbox past which a message may go straight to the wire.
+
+A client that reads is given almost every message in the midst of whoever sends it.
+For those the queue would be made, filled, emptied and dropped again; here they are
+counted, and that is all.  What cannot be taken at once waits as in any mailbox.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol, TypeVar, final
+
+from ..actors import NO_QUEUE, Mailbox, MailboxOwner, Sender
+
+M = TypeVar("M")
+C = TypeVar("C", contravariant=True)
+
+
+class Reader(MailboxOwner, Protocol[C]):
+    """Who empties an outbox."""
+
+    def write_through(self, message: C) -> bool:
+        """Take *message* at once, ahead of nothing; False if that cannot be.
+
+        What was taken counts as accepted, and as handled or in flight.
+        """
+        ...
+
+
+@final
+class Outbox(Mailbox[M]):
+    """The mailbox of a `Reader`, which is its owner."""
+
+    __slots__ = ()
+
+    _owner: Reader[M]  # pyright: ignore[reportIncompatibleVariableOverride]  # set once, by who makes it
+
+    def put(self, message: M) -> bool:
+        """See `Mailbox.put`."""
+        return self._passes(message) or super().put(message)
+
+    def wait_for_room(self, message: M) -> Sender | None:
+        """See `Mailbox.wait_for_room`."""
+        return None if self._passes(message) else super().wait_for_room(message)
+
+    def _passes(self, message: M) -> bool:
+        return (
+            self.queue is NO_QUEUE
+            and not (self._barred or self.promised)
+            and self._owner.write_through(message)
+        )
