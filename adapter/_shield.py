@@ -77,7 +77,8 @@ class Sips:
     async def __call__(self, event: Any) -> None:
         """Handle *event*, of what has come."""
         stream = self._stream
-        handle: Callable[[Any, Any], Awaitable[None]] = type(stream).handle
+        kind: Any = type(stream)
+        handle: Callable[[Any, Any], Awaitable[None]] = kind.handle
         data: bytes | None = getattr(event, "data", None)
         if data is None or len(data) <= _SIP:
             await handle(stream, event)

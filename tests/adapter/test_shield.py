@@ -71,9 +71,12 @@ async def test_one_connection_does_not_end_the_others(
 def test_another_version_is_left_as_it_is(
     modules: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tested_module, "version", lambda name: "0.19.0")
-    streams = modules["hypercorn.protocol.ws_stream"]
-    before = vars(streams).copy()
+    def version(name: str) -> str:
+        return "0.19.0"
+
+    monkeypatch.setattr(tested_module, "version", version)
+    streams: ModuleType = modules["hypercorn.protocol.ws_stream"]
+    before: dict[str, Any] = vars(streams).copy()
     mend_hypercorn()
     assert vars(streams) == before
 
