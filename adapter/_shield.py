@@ -77,8 +77,7 @@ class Sips:
     async def __call__(self, event: Any) -> None:
         """Handle *event*, of what has come."""
         stream = self._stream
-        kind: Any = type(stream)
-        handle: Callable[[Any, Any], Awaitable[None]] = kind.handle
+        handle: Callable[[Any, Any], Awaitable[None]] = stream.__class__.handle
         data: bytes | None = getattr(event, "data", None)
         if data is None or len(data) <= _SIP:
             await handle(stream, event)
