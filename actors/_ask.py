@@ -238,7 +238,7 @@ class Ask(Envelope):
     async def wait(self) -> object:
         """Wait until settled; return the value or raise the error.
 
-        Cancelled, the ask counts as settled.
+        Once only.  Cancelled, the ask counts as settled.
         """
         runtime = self._runtime
         runtime.deadlines.add(self)
@@ -247,8 +247,14 @@ class Ask(Envelope):
                 await runtime.parker.park(self)
         finally:
             self.done = True
-        if self.error is not None:
-            raise self.error
+        # Who answers later may keep this for a while; and through a traceback an
+        # error keeps whatever the one who asked has in hand.
+        error, self.error = self.error, None
+        if error is not None:
+            try:
+                raise error
+            finally:
+                del error
         return self.value
 
     def reply(self, value: object) -> None:
@@ -280,10 +286,12 @@ class Reply:
     deadline.
     """
 
-    __slots__ = ("_ask",)
+    __slots__ = ("_ask", "_open")
 
-    def __init__(self, ask: Ask | None) -> None:
+    def __init__(self, ask: Ask | None, open: dict[Ask, None]) -> None:
         self._ask = ask
+        # Those of the same actor that are not answered.
+        self._open = open
 
     @property
     def wanted(self) -> bool:
@@ -293,11 +301,13 @@ class Reply:
     def send(self, value: object) -> None:
         """Answer with *value*.  Nothing happens if nobody waits any longer."""
         if self._ask is not None:
+            self._open.pop(self._ask, None)
             self._ask.reply(value)
 
     def fail(self, error: BaseException) -> None:
         """Make the ask raise *error*."""
         if self._ask is not None:
+            self._open.pop(self._ask, None)
             self._ask.fail(error)
 
 

@@ -144,7 +144,7 @@ class Belongings:
         # Messages handled beside the others.
         self.beside: Beside | None = None
         # Asks to be answered later.
-        self._deferred: list[Ask] | None = None
+        self._deferred: dict[Ask, None] | None = None
         self._tidy_at = 16
 
     @property
@@ -181,7 +181,7 @@ class Belongings:
             timer.cancel()
         for watch in tuple(self._watches or ()):
             watch.cancel()
-        for ask in self._deferred or ():
+        for ask in tuple(self._deferred or ()):
             ask.fail(asks_fail_with(self.home.path, reason))
 
     # -- tasks -------------------------------------------------------------
@@ -345,13 +345,16 @@ class Belongings:
         if self.ended is None and current.get() is not self.activation:
             raise RuntimeError(f"{self.home.path} is not handling a message here")
         ask, self.activation.replying = self.activation.replying, None
-        if ask is not None:
-            if self._deferred is None:
-                self._deferred = []
-            elif len(self._deferred) >= self._tidy_at:
-                # Forget the answered ones here, so that Reply need not keep
-                # books; at twice what is open, so that it costs next to nothing.
-                self._deferred = [other for other in self._deferred if not other.done]
-                self._tidy_at = max(16, 2 * len(self._deferred))
-            self._deferred.append(ask)
-        return Reply(ask)
+        if ask is None:
+            return Reply(None, {})
+        deferred = self._deferred
+        if deferred is None:
+            self._deferred = deferred = {}
+        elif len(deferred) >= self._tidy_at:
+            # Those whose asker has gone, which are never answered; at twice what is
+            # open, so that it costs next to nothing.
+            for other in [other for other in deferred if other.done]:
+                del deferred[other]
+            self._tidy_at = max(16, 2 * len(deferred))
+        deferred[ask] = None
+        return Reply(ask, deferred)

@@ -65,9 +65,12 @@ async def test_an_ask_is_settled_by_its_deadline(stage: Stage) -> None:
 
 async def test_a_reply_is_wanted_until_it_is_given(stage: Stage) -> None:
     ask = ask_of(stage)
-    reply = Reply(ask)
+    others = ask_of(stage)
+    unanswered = {ask: None, others: None}
+    reply = Reply(ask, unanswered)
     assert reply.wanted
     reply.send(1)
+    assert list(unanswered) == [others]
     assert not reply.wanted
     assert await ask.wait() == 1
 

@@ -14,6 +14,7 @@ from anyio.lowlevel import checkpoint
 from greenroom.actors import (
     ActorCrashed,
     ActorNotAlive,
+    AskTimeout,
     Context,
     Crashed,
     Down,
@@ -814,13 +815,30 @@ async def test_answers_that_were_given_are_not_kept(stage: Stage) -> None:
             assert await cell.ref.ask(defer) == "at once"
         life = cell.life
         assert life is not None
-        kept = [each for each in gc.get_referents(life.belongings) if _is_list(each)]
-        assert [len(each) <= 41 for each in kept] == [True]
+        kept = [each for each in gc.get_referents(life.belongings) if _is_dict(each)]
+        assert [len(each) for each in kept] == [20]
         cell.ref.stop_nowait()
 
 
-def _is_list(thing: object) -> bool:
-    return isinstance(thing, list)
+async def test_those_who_do_not_wait_any_longer_are_not_kept(stage: Stage) -> None:
+    open_ones: list[Reply] = []
+
+    def defer(puppet: Puppet) -> None:
+        open_ones.append(puppet.context.defer_reply())
+
+    cell = await stage.spawn()
+    for _ in range(100):
+        with pytest.raises(AskTimeout):
+            await cell.ref.ask(defer, timeout=0.01)
+    life = cell.life
+    assert life is not None
+    (kept,) = [each for each in gc.get_referents(life.belongings) if _is_dict(each)]
+    assert 0 < len(kept) <= 16
+    cell.ref.stop_nowait()
+
+
+def _is_dict(thing: object) -> bool:
+    return isinstance(thing, dict)
 
 
 async def test_a_task_torn_down_with_its_loop_is_nobodys_failure(

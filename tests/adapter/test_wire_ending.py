@@ -8,7 +8,7 @@ import pytest
 from greenroom.adapter import Message
 
 from ..conftest import BACKENDS
-from .test_wire import wired
+from .wired import wired
 
 pytestmark = pytest.mark.anyio
 

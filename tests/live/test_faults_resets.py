@@ -39,7 +39,7 @@ def test_half_vanish_at_once_and_the_other_half_gets_everything(
         for what in ("overflows", "stalls", "handler_errors"):
             assert after[what] == before[what]
         hows = watching.wait_gone()
-        assert {hows[it.sid] for it in members} == {"1006 "}
+        assert {hows[it.sid][:4] for it in members} == {"1006"}
 
 
 @pytest.mark.parametrize("how", ["reset", "half close", "stall and half close"])
@@ -83,4 +83,4 @@ def test_what_the_kernel_holds_for_one_who_takes_nothing_is_let_go(
 
         watching.wait_alone()
         hows = watching.wait_gone()
-        assert {hows[it.sid] for it in members} == {"1006 "}
+        assert {hows[it.sid][:4] for it in members} == {"1006"}

@@ -42,8 +42,13 @@ def test_it_is_made_and_called_as_theirs_are() -> None:
     ours = parameters(ActorAdapter.__init__)
     assert list(ours)[:3] == list(theirs)
     assert {name: ours[name] for name in theirs} == theirs
+    ours = parameters(ActorAdapter.emit)
     for shipped in (WebsocketAdapter, SocketIoAdapter):
-        assert parameters(ActorAdapter.emit) == parameters(shipped.emit)
+        theirs = parameters(shipped.emit)
+        # What is more is by name only, and need not be given.
+        assert list(ours)[: len(theirs)] == list(theirs)
+        assert {name: ours[name] for name in theirs} == theirs
+        assert set(ours) - set(theirs) == {"volatile", "history"}
         assert list(parameters(ActorAdapter.broadcast)) == ["event", "data"]
     assert IoAdapter.__abstractmethods__ <= {*dir(ActorAdapter)}
 
