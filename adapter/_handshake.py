@@ -20,8 +20,8 @@ class HandshakeRefused(Exception):
 
     def __init__(self, status: int = 403, reason: str = "refused") -> None:
         super().__init__(status, reason)
-        self.status = _check_status(status)
-        self.reason = _check_reason(reason)
+        self.status: int = _check_status(status)
+        self.reason: str = _check_reason(reason)
 
     def __str__(self) -> str:
         return f"{self.status} {self.reason}"
@@ -41,7 +41,7 @@ class Handshake:
     __slots__ = ("scope",)
 
     def __init__(self, scope: Scope) -> None:
-        self.scope = scope
+        self.scope: Scope = scope
 
     def __repr__(self) -> str:
         return f"<Handshake {self.path!r:.64} from {self.address}>"
