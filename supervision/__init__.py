@@ -18,6 +18,7 @@ from ._intensity import Backoff, Intensity
 from ._partition import PartitionSupervisor
 from ._router import Router
 from ._routing import Routing
+from ._signals import SignalsUnavailable, receive_signals
 from ._spec import BRUTAL_KILL, ChildSpec, Restart
 from ._strategy import AutoShutdown, Strategy
 from ._stream import ItemFailed, OnFailure, Stream
@@ -29,7 +30,6 @@ from ._watch import (
     FlagCleared,
     FlagRaised,
     LevelChanged,
-    SignalsUnavailable,
     SystemEvent,
 )
 
@@ -75,4 +75,5 @@ __all__ = [
     "TreeNode",
     "TreeOptions",
     "WaitsFor",
+    "receive_signals",
 ]

@@ -9,14 +9,14 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
-from signal import Signals
 from typing import TypeAlias, final
 
 import anyio
 
 from ..actors import Runtime
-from ._errors import SupervisorError
+from ._signals import receive_signals
 from ._tree import NodeFlag, Tree, TreeNode
 
 _log = logging.getLogger("greenroom.supervision")
@@ -69,19 +69,6 @@ SystemEvent: TypeAlias = LevelChanged | FlagRaised | FlagCleared
 
 Listener: TypeAlias = Callable[[SystemEvent], object]
 Forget: TypeAlias = Callable[[], None]
-
-
-class SignalsUnavailable(SupervisorError):
-    """The signal cannot be received here.
-
-    There are none on Windows, nor outside of the main thread, and some cannot be
-    caught at all; ``__cause__`` says which it was.
-    """
-
-    def __init__(self, signum: int, cause: BaseException) -> None:
-        super().__init__(f"signal {signum!r} cannot be received here: {cause}")
-        self.signum = signum
-        self.__cause__: BaseException | None = cause
 
 
 def listen_to_levels(runtime: Runtime, listener: Listener) -> Forget:
@@ -144,13 +131,8 @@ def show_on_signal(runtime: Runtime, signum: int, show: Callable[[], object]) ->
     Raises:
         SignalsUnavailable: It cannot be received here.
     """
-    try:
-        # ValueError: no such signal, or not the main thread.  NotImplementedError is
-        # what asyncio raises where it handles none, on Windows.
-        receiver = anyio.open_signal_receiver(Signals(signum))
-        arrivals = receiver.__enter__()
-    except (NotImplementedError, OSError, RuntimeError, ValueError) as error:
-        raise SignalsUnavailable(signum, error) from error
+    stack = ExitStack()
+    arrivals = receive_signals(stack, signum)
     scope = anyio.CancelScope()
     is_open = True
 
@@ -158,7 +140,7 @@ def show_on_signal(runtime: Runtime, signum: int, show: Callable[[], object]) ->
         nonlocal is_open
         if is_open:
             is_open = False
-            receiver.__exit__(None, None, None)
+            stack.close()
             scope.cancel()
 
     async def watch() -> None:

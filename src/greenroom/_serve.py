@@ -23,7 +23,7 @@ from anyio.abc import TaskStatus
 from ._listeners import Listeners
 from ._service import App, Drain, Hypercorn, Service
 from .adapter import ActorAdapter, Options
-from .supervision import SignalsUnavailable
+from .supervision import receive_signals
 
 if TYPE_CHECKING:
     from hypercorn.config import Config
@@ -203,7 +203,4 @@ def _receive(
     """Receive *signals* until *stack* is left."""
     if not signals:
         return None
-    try:
-        return stack.enter_context(anyio.open_signal_receiver(*signals))
-    except (NotImplementedError, OSError, RuntimeError, ValueError) as error:
-        raise SignalsUnavailable(signals[0], error) from error
+    return receive_signals(stack, *signals)

@@ -72,9 +72,9 @@ def test_everything_is_bounded_by_default() -> None:
 
 def test_options_are_frozen_and_keyword_only() -> None:
     with pytest.raises(FrozenInstanceError):
-        Options().inbox_messages = 5  # type: ignore[misc]
+        Options().inbox_messages = 5  # type: ignore[misc]  # that it is refused is the point
     with pytest.raises(TypeError):
-        Options(5)  # type: ignore[call-arg]
+        Options(5)  # type: ignore[call-arg]  # likewise
 
 
 @pytest.mark.parametrize("name", COUNTS)
