@@ -13,7 +13,7 @@ The law, true after every call here:
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, TypeVar, final
 
@@ -139,6 +139,15 @@ class Mailbox(Line[M]):
         if self.parked is not None:
             self._wake(self)
         return True
+
+    def put_through(self, messages: Sequence[M]) -> int:
+        """Hand *messages*, or the first of them, on without letting them wait.
+
+        Returns:
+            How many were dealt with so; the others are to be put.  Here none: only
+            the reader of an actor's mailbox handles anything.
+        """
+        return 0
 
     def _put_at_limit(self, message: M, weight: int) -> bool:
         if self.closed:

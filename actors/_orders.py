@@ -53,6 +53,10 @@ class Publish:
     message: object
     skip: Collection[ActorRef[Any]]
 
+    def is_like(self, other: Publish) -> bool:
+        """Whether *other* is for the same members."""
+        return self.groups == other.groups and self.skip == other.skip
+
 
 @final
 @dataclass(frozen=True, slots=True)

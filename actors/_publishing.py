@@ -1,4 +1,4 @@
-"""Publishing: one message to many mailboxes, without waiting for any of them.
+"""Publishing: messages to many mailboxes, without waiting for any of them.
 
 What a full mailbox does is that mailbox's policy.  The law: what is published
 first arrives first, everywhere; so the next publication waits while this one
@@ -8,8 +8,8 @@ gives its receivers the time to catch up, which is bounded whatever they do.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Collection, Iterable
-from typing import Any, TypeAlias
+from collections.abc import Awaitable, Collection, Iterable, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 from anyio.lowlevel import checkpoint
 
@@ -19,6 +19,17 @@ from ._mailbox import Mailbox
 from ._ref import ActorRef
 
 Receiver: TypeAlias = tuple[ActorRef[Any], Mailbox[Any]]
+
+
+class _Behind(NamedTuple):
+    """A member that is over half full and getting on."""
+
+    ref: ActorRef[Any]
+    mailbox: Mailbox[Any]
+    # Which of the messages it gets next; and how many it had handled just now.
+    at: int
+    handled: int
+
 
 _log = logging.getLogger("greenroom.actors")
 
@@ -35,21 +46,21 @@ _WAVE_PASSES = 4
 
 
 def publish(
-    message: object,
+    messages: Sequence[object],
     groups: Iterable[Members],
     skip: Collection[ActorRef[Any]],
     dead_letters: DeadLetters,
 ) -> Awaitable[None] | None:
-    """Put *message* in the mailbox of each member once.
+    """Put *messages*, which follow one another, in the mailbox of each member once.
 
     Returns:
         None, or what to wait for before the next publication.
     """
     receivers = _receivers(list(groups), skip)
     if len(receivers) > _WAVE:
-        return _put_in_waves(message, receivers, dead_letters)
-    hot = _put(message, receivers, dead_letters)
-    return _let_catch_up(hot) if hot else None
+        return _put_in_waves(messages, receivers, dead_letters)
+    hot = _put(messages, receivers, dead_letters)
+    return _let_catch_up(messages, hot, dead_letters) if hot else None
 
 
 def _receivers(
@@ -67,11 +78,35 @@ def _receivers(
 
 
 def _put(
-    message: object, receivers: list[Receiver], dead_letters: DeadLetters
-) -> list[Mailbox[Any]]:
-    """Put *message* in each mailbox; return those that are over half full."""
-    hot: list[Mailbox[Any]] = []
+    messages: Sequence[object],
+    receivers: Iterable[Receiver],
+    dead_letters: DeadLetters,
+) -> list[_Behind]:
+    """Put *messages* in each mailbox, until that is over half full."""
+    hot: list[_Behind] = []
     for ref, mailbox in receivers:
+        at = mailbox.put_through(messages) if len(messages) > 1 else 0
+        at = _put_from(at, messages, ref, mailbox, dead_letters)
+        if mailbox.level and not mailbox.overtaken:
+            hot.append(_Behind(ref, mailbox, at, mailbox.handled))
+    return hot
+
+
+def _put_from(
+    at: int,
+    messages: Sequence[object],
+    ref: ActorRef[Any],
+    mailbox: Mailbox[Any],
+    dead_letters: DeadLetters,
+) -> int:
+    """Put what comes *at* or after, until *mailbox* is over half full.
+
+    Returns:
+        Where to go on.
+    """
+    while at < len(messages):
+        message = messages[at]
+        at += 1
         try:
             if not mailbox.put(message) and not mailbox.closed:
                 letter = DeadLetter(message, ref.path, Undelivered.OVERFLOW)
@@ -81,14 +116,14 @@ def _put(
             # not become that of the others.
             _log.exception("the mailbox of %s failed", ref.path)
         if mailbox.level and not mailbox.overtaken:
-            hot.append(mailbox)
-    return hot
+            break
+    return at
 
 
 async def _put_in_waves(
-    message: object, receivers: list[Receiver], dead_letters: DeadLetters
+    messages: Sequence[object], receivers: list[Receiver], dead_letters: DeadLetters
 ) -> None:
-    """Put *message* in many mailboxes, a few at a time.
+    """Put *messages* in many mailboxes, a few at a time.
 
     Each wave may be dealt with before the next begins.  Woken all at once,
     a thousand writers have a thousand sends half done at the same time; the
@@ -97,32 +132,46 @@ async def _put_in_waves(
     """
     for start in range(0, len(receivers), _WAVE):
         wave = receivers[start : start + _WAVE]
-        hot = _put(message, wave, dead_letters)
+        hot = _put(messages, wave, dead_letters)
         last = wave[-1][1]
         for _ in range(_WAVE_PASSES):
             await checkpoint()
             if last.parked is not None:
                 break  # its reader sleeps again, and so do those before it
         if hot:
-            await _let_catch_up(hot)
+            await _let_catch_up(messages, hot, dead_letters)
 
 
-async def _let_catch_up(mailboxes: list[Mailbox[Any]]) -> None:
-    """Let members that are over half full handle one message each.
+async def _let_catch_up(
+    messages: Sequence[object], hot: list[_Behind], dead_letters: DeadLetters
+) -> None:
+    """Let members that are over half full handle one message for each they get.
 
     Without it a publisher that does not pause fills the mailbox of a
     healthy member before its reader has had the chance to run.  Bounded by
     passes of the loop, not by what a member does.
     """
-    behind = [(mailbox, mailbox.handled) for mailbox in mailboxes]
+    while hot:
+        await _let_handle_one(hot)
+        again: list[_Behind] = []
+        for ref, mailbox, at, _ in hot:
+            if at < len(messages):
+                at = _put_from(at, messages, ref, mailbox, dead_letters)
+                if mailbox.level and not mailbox.overtaken:
+                    again.append(_Behind(ref, mailbox, at, mailbox.handled))
+        hot = again
+
+
+async def _let_handle_one(members: list[_Behind]) -> None:
+    """Wait until each has handled a message; overtake those that do not."""
     for _ in range(_PATIENCE):
         await checkpoint()
-        behind = [
-            (mailbox, count)
-            for mailbox, count in behind
-            if mailbox.handled == count and not mailbox.closed
+        members = [
+            each
+            for each in members
+            if each.mailbox.handled == each.handled and not each.mailbox.closed
         ]
-        if not behind:
+        if not members:
             return
-    for mailbox, _ in behind:
-        mailbox.overtaken = True
+    for each in members:
+        each.mailbox.overtaken = True

@@ -44,6 +44,9 @@ V = TypeVar("V")
 
 _log = logging.getLogger("greenroom.actors")
 
+# Publications to the same members that are told to each of them at a time.
+_TOGETHER = 16
+
 
 @final
 class Registry(Directory, Actor[Order]):
@@ -274,10 +277,8 @@ class Registry(Directory, Actor[Order]):
         """Carry out one command."""
         try:
             match message:
-                case Publish(groups, content, skip):
-                    known = [self._groups[key] for key in groups if key in self._groups]
-                    letters = self.context.runtime.dead_letters
-                    return publish(content, known, skip, letters)
+                case Publish():
+                    return self._publish(message)
                 case Deliver(mailbox, content):
                     if self._owed.pop(message, False) is None:
                         mailbox.keep_promise(content)
@@ -304,13 +305,30 @@ class Registry(Directory, Actor[Order]):
             self.context.defer_reply().fail(refused)
         return None
 
+    def _publish(self, order: Publish) -> object:
+        groups = self._groups
+        known = [groups[key] for key in order.groups if key in groups]
+        messages = [order.message]
+        # What waits right behind for the same goes along: the more there is to be
+        # told, the less each of it costs.
+        mailbox = self.context.mailbox
+        while mailbox.queue and len(messages) < _TOGETHER:
+            following = mailbox.queue[0]
+            if not (isinstance(following, Publish) and following.is_like(order)):
+                break
+            mailbox.done()
+            messages.append(following.message)
+            mailbox.take()
+        letters = self.context.runtime.dead_letters
+        return publish(tuple(messages), known, order.skip, letters)
+
     def _prepare(self, order: Prepare) -> object:
         try:
             message = order.in_turn(order.message)
         except Exception:
             _log.exception("what was to be published could not be made")
             return None
-        return self.receive(Publish(order.groups, message, order.skip))
+        return self._publish(Publish(order.groups, message, order.skip))
 
     def _complete(
         self,

@@ -14,7 +14,7 @@ from ._errors import (
     EventError,
     NotRunning,
 )
-from ._frames import Message
+from ._frames import Bundle, Message
 from ._handshake import Handshake, HandshakeRefused
 from ._health import Health
 from ._hooks import PayloadHooks
@@ -39,6 +39,7 @@ __all__ = [
     "AdapterStatistics",
     "BadFrame",
     "Ban",
+    "Bundle",
     "Client",
     "ClientGone",
     "Codec",

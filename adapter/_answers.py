@@ -12,8 +12,8 @@ from typing import Protocol, final
 from ._codec import Codec, NotEncodable
 from ._errors import ClientGone, EventError, Told
 from ._events import HANDLER_FAILED
+from ._outgoing import Outgoing
 from ._packets import BadFrame, Event
-from ._writer import Outgoing
 
 
 class Listener(Protocol):

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias, final
 import anyio
 from anyio.lowlevel import checkpoint
 
+from ._frames import Bundle
 from ._frames import Message as Outbound
 from ._packets import Frame
 from ._transport import Stopping, TransportClosed
@@ -181,6 +182,11 @@ class AsgiTransport:
         """See `Transport`.  ASGI has no such thing."""
         wire = self._wire
         return wire is not None and not self._closed and wire.try_write(message)
+
+    def try_send_all(self, bundle: Bundle[Outbound]) -> int:
+        """See `Transport`."""
+        wire = self._wire
+        return 0 if wire is None or self._closed else wire.try_write_all(bundle)
 
     @property
     def unsent(self) -> bool:

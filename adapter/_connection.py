@@ -40,11 +40,12 @@ from ._events import (
     REJECTED,
 )
 from ._identity import Identity
+from ._outgoing import Outgoing
 from ._packets import Event
 from ._rooms import Rooms, settled
 from ._transport import Transport
 from ._voice import House
-from ._writer import STALLED, Outgoing, Writer
+from ._writer import STALLED, Writer
 
 
 @final

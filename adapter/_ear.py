@@ -19,11 +19,11 @@ from ._acks import Callback
 from ._bucket import Bucket, size_of
 from ._identity import Identity
 from ._options import Excess, Options
+from ._outgoing import Outgoing
 from ._packets import Ack, BadFrame, Event, set_weight
 from ._pulse import PING, WORD, Beat
 from ._transport import Transport, TransportClosed
 from ._voice import House, Voice
-from ._writer import Outgoing
 
 TOO_MANY = 1008, "too many messages"
 UNREADABLE = 1008, "too many unreadable messages"

@@ -17,9 +17,9 @@ from ._acks import Callback
 from ._connection import Connection
 from ._dispatcher import check_event
 from ._errors import NotRunning
+from ._outgoing import Outgoing
 from ._rooms import ALL, SID_PREFIX
 from ._server import Server
-from ._writer import Outgoing
 
 
 @final

@@ -9,6 +9,8 @@ whose window is as large as ours.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
+from typing import Generic, TypeVar
 
 from ._packets import Frame
 
@@ -82,3 +84,29 @@ class Message:
             return self.plain()
         opcode = _TEXT if isinstance(frame, str) else _BINARY
         return build(small, _FINAL | _COMPRESSED | opcode)
+
+
+M_co = TypeVar("M_co", bound=Message, covariant=True)
+
+
+class Bundle(Generic[M_co]):
+    """Messages in a row, in one piece; the same object for all who get them all."""
+
+    __slots__ = ("_deflated", "_plain", "messages")
+
+    def __init__(self, messages: Sequence[M_co]) -> None:
+        self.messages: Sequence[M_co] = messages
+        self._plain: bytes | None = None
+        self._deflated: bytes | None = None
+
+    def plain(self) -> bytes:
+        """The frames for the wire."""
+        if self._plain is None:
+            self._plain = b"".join([each.plain() for each in self.messages])
+        return self._plain
+
+    def deflated(self) -> bytes:
+        """The frames for the wire, each compressed where that pays."""
+        if self._deflated is None:
+            self._deflated = b"".join([each.deflated() for each in self.messages])
+        return self._deflated

@@ -18,8 +18,8 @@ from typing import Protocol, TypeAlias, final
 
 from ..actors import Mailbox
 from ._options import Options
+from ._outgoing import Outgoing
 from ._position import Joined
-from ._writer import Outgoing
 
 Group: TypeAlias = tuple[str, str]
 """Namespace and room."""

@@ -7,6 +7,7 @@ counted, and that is all.  What cannot be taken at once waits as in any mailbox.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol, TypeVar, final
 
 from ..actors import NO_QUEUE, Mailbox, MailboxOwner, Sender
@@ -23,6 +24,10 @@ class Reader(MailboxOwner, Protocol[C]):
 
         What was taken counts as accepted, and as handled or in flight.
         """
+        ...
+
+    def write_all_through(self, messages: Sequence[C]) -> int:
+        """Take *messages* like that, as many as can be; return how many."""
         ...
 
 
@@ -42,9 +47,14 @@ class Outbox(Mailbox[M]):
         """See `Mailbox.wait_for_room`."""
         return None if self._passes(message) else super().wait_for_room(message)
 
+    def put_through(self, messages: Sequence[M]) -> int:
+        """See `Mailbox.put_through`."""
+        return self._owner.write_all_through(messages) if self._is_clear else 0
+
     def _passes(self, message: M) -> bool:
-        return (
-            self.queue is NO_QUEUE
-            and not (self._barred or self.promised)
-            and self._owner.write_through(message)
-        )
+        return self._is_clear and self._owner.write_through(message)
+
+    @property
+    def _is_clear(self) -> bool:
+        """Whether nothing is before what comes now."""
+        return self.queue is NO_QUEUE and not (self._barred or self.promised)

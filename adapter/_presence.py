@@ -24,7 +24,7 @@ from ._codec import Codec, NotEncodable, to_json
 from ._events import PRESENCE_NOT_TOLD
 from ._history import Group
 from ._options import Options
-from ._writer import Outgoing
+from ._outgoing import Outgoing
 
 _MAX_INFO = 4096
 # Of an outbox, at most, for the news of one interval.

@@ -24,7 +24,8 @@ from ._codec import Codec
 from ._dispatcher import ROOT
 from ._events import UNANSWERED
 from ._options import Options
-from ._writer import Outgoing, Writer
+from ._outgoing import Outgoing
+from ._writer import Writer
 
 PING = "ping"
 """The event, both ways."""

@@ -13,8 +13,8 @@ from typing import Any, cast, final
 from ..actors import ActorError, ActorNotAlive, ActorRef, Mailbox, Registry
 from ._errors import ClientGone
 from ._history import History, OutboxFull, Replay
+from ._outgoing import Outgoing
 from ._position import Joined
-from ._writer import Outgoing
 
 ALL = "all"
 """The group of everyone."""

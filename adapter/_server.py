@@ -43,13 +43,14 @@ from ._health import Health
 from ._history import Histories
 from ._identity import Identity
 from ._options import Excess, Options
+from ._outgoing import outbox_options
 from ._presence import Presences
 from ._pulse import pulse_of
 from ._rooms import ALL, SID_PREFIX
 from ._shield import mend_hypercorn
 from ._statistics import AdapterStatistics, Flow
 from ._transport import Stopping, Transport, TransportClosed
-from ._writer import STALLED, TOO_LARGE, TOO_MANY, outbox_options
+from ._writer import STALLED, TOO_LARGE, TOO_MANY
 
 
 @final

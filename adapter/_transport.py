@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from ._frames import Message
+from ._frames import Bundle, Message
 from ._packets import Frame
 
 
@@ -78,6 +78,17 @@ class Transport(Protocol):
         """Take one message without waiting; False if that cannot be.
 
         Not while a `send` or a `flush` is under way.  Then see `unsent`.
+        """
+        ...
+
+    def try_send_all(self, bundle: Bundle[Message]) -> int:
+        """Take messages without waiting, as many as that can be done with.
+
+        Like `try_send` for one after the other.  What is unsent then belongs to the
+        last that was taken.
+
+        Returns:
+            How many were taken; at least one if not 0.
         """
         ...
 

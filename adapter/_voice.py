@@ -27,11 +27,12 @@ from ._events import NOT_TOLD
 from ._history import Histories
 from ._identity import EXPIRED, Credentials, Identity
 from ._options import Options
+from ._outgoing import Outgoing
 from ._position import Joined, check_since
 from ._presence import Presences, make_card
 from ._pulse import Pulse
 from ._rooms import Rooms, check_room
-from ._writer import Outgoing, Writer
+from ._writer import Writer
 
 M = TypeVar("M")
 

@@ -27,7 +27,7 @@ from anyio.lowlevel import checkpoint
 
 from ._baton import Baton
 from ._events import HYPERCORN_UNEXPECTED, HYPERCORN_UNTESTED
-from ._frames import WINDOW_BITS, Message
+from ._frames import WINDOW_BITS, Bundle, Message
 from ._pieces import Pieces
 from ._shield import bound_stream
 from ._tested import TESTED, found
@@ -52,6 +52,10 @@ class Wire(Protocol):
 
     def try_write(self, message: Message) -> bool:
         """Take *message* without waiting; False if that cannot be."""
+        ...
+
+    def try_write_all(self, bundle: Bundle[Message]) -> int:
+        """Take messages without waiting; return how many were taken."""
         ...
 
     async def write(self, message: Message) -> None:
@@ -100,7 +104,7 @@ class _Stream:
         # Nothing may follow a close frame, whoever sent it.
         return self._proto.state is not self._open
 
-    def _bytes_of(self, message: Message) -> bytes:
+    def _bytes_of(self, message: Message | Bundle[Message]) -> bytes:
         return message.deflated() if self._deflates else message.plain()
 
 
@@ -118,13 +122,16 @@ class _AsyncioWire(_Stream):
         self._transport = writer.transport
         self._buffered: Callable[[], int] = self._transport.get_write_buffer_size
 
-    def try_write(self, message: Message) -> bool:
+    def try_write(self, message: Message | Bundle[Message]) -> bool:
         if self._closed or self._transport.is_closing():
             return False
         if self._buffered() > _BUFFERED:
             return False
         self._transport.write(self._bytes_of(message))
         return True
+
+    def try_write_all(self, bundle: Bundle[Message]) -> int:
+        return len(bundle.messages) if self.try_write(bundle) else 0
 
     async def write(self, message: Message) -> None:
         if self._closed or self._transport.is_closing():
@@ -175,19 +182,41 @@ class _TrioWire(_Stream):
         return bool(self._rest)
 
     def try_write(self, message: Message) -> bool:
-        if self._baton.taken or self._closed:
-            return False
         data = self._bytes_of(message)
+        taken = self._write_some(data)
+        if 0 < taken < len(data):
+            self._keep(data[taken:])
+        return taken > 0
+
+    def try_write_all(self, bundle: Bundle[Message]) -> int:
+        data = self._bytes_of(bundle)
+        taken = self._write_some(data)
+        if taken == len(data):
+            return len(bundle.messages)
+        # Of those that follow the one that was cut, nothing has gone.
+        number = 0
+        while taken > 0:
+            frame = self._bytes_of(bundle.messages[number])
+            if taken < len(frame):
+                self._keep(frame[taken:])
+            taken -= len(frame)
+            number += 1
+        return number
+
+    def _write_some(self, data: bytes) -> int:
+        """Write what there is room for; return how much of it that was."""
+        if self._baton.taken or self._closed:
+            return 0
         try:
             # By number: -1 once it is closed.
-            taken = os.write(self._tcp.socket.fileno(), data)
+            return os.write(self._tcp.socket.fileno(), data)
         except OSError:
             # No room, or nobody there: who waits for it will see.
-            return False
-        if taken < len(data):
-            self._baton.taken = True
-            self._rest = data[taken:]
-        return True
+            return 0
+
+    def _keep(self, rest: bytes) -> None:
+        self._baton.taken = True
+        self._rest = rest
 
     async def write(self, message: Message) -> None:
         await self._baton.take()

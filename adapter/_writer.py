@@ -14,9 +14,8 @@ Every frame that was accepted ends as written or as a dead letter.
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from operator import attrgetter
 from typing import Protocol, final
 
 import anyio
@@ -32,13 +31,11 @@ from ..actors import (
     Runtime,
     Undelivered,
 )
-from ._acks import Acks, Callback
+from ._acks import Acks
 from ._alarm import Alarm, ring_after
 from ._events import WRITE_FAILED
-from ._frames import Message
-from ._options import Options
 from ._outbox import Outbox
-from ._packets import Frame
+from ._outgoing import Outgoing, batch_of
 from ._transport import Transport, TransportClosed
 
 # Stands in the outbox for a writer that sleeps: there is no task to be woken.
@@ -58,63 +55,12 @@ _ROUNDS = 4
 
 
 @final
-class Outgoing(Message):
-    """A message with what an outbox needs to know of it.
-
-    Attributes:
-        weight: Bytes, about, and never fewer than it has on the wire.
-        id: What its ack will refer to, where a callback waits for that.
-        volatile: Dropped by a full outbox, which nobody waits for.
-        overflow: What a full outbox does with it otherwise, where that is not
-            what the options say.
-        key: What it is the latest state of, for `Overflow.CONFLATE`.
-    """
-
-    __slots__ = ("callback", "id", "key", "overflow", "seconds", "volatile", "weight")
-
-    def __init__(
-        self,
-        frame: Frame,
-        *,
-        id: int | None = None,
-        callback: Callback | None = None,
-        seconds: float = 0.0,
-        volatile: bool = False,
-        overflow: Overflow | None = None,
-        key: Hashable = None,
-    ) -> None:
-        super().__init__(frame)
-        # Exact would mean to encode the text once more; UTF-8 takes up to four
-        # bytes for what is not ASCII.
-        exact = isinstance(frame, bytes) or frame.isascii()
-        self.weight = len(frame) if exact else 4 * len(frame)
-        self.id = id
-        self.callback = callback
-        self.seconds = seconds
-        self.volatile = volatile
-        self.overflow = Overflow.DROP_NEW if volatile else overflow
-        self.key = key
-
-
-@final
 @dataclass(frozen=True, slots=True)
 class _Finish:
     """System message: write the rest, say goodbye, end."""
 
     code: int
     reason: str
-
-
-def outbox_options(options: Options) -> MailboxOptions:
-    """The bounds of every outbox; made once for all."""
-    return MailboxOptions(
-        capacity=options.outbox_messages,
-        overflow=options.overflow,
-        overflow_of=attrgetter("overflow"),
-        key=attrgetter("key"),
-        weigh=attrgetter("weight"),
-        max_weight=options.outbox_bytes,
-    )
 
 
 class Addressee(Protocol):
@@ -231,23 +177,43 @@ class Writer:
 
     def write_through(self, message: Outgoing) -> bool:
         """Write *message* here and now, if nothing is before it; see `Outbox`."""
-        outbox = self.outbox
-        # Whoever has gone, or is being seen off, has somebody else to write.
-        if outbox.parked is not _NO_TASK or outbox.system or self._abandoned:
+        if not (self._is_free and self._transport.try_send(message)):
             return False
-        transport = self._transport
-        if not transport.try_send(message):
-            return False
-        self._direct = True
-        outbox.accepted += 1
         self._expect_ack(message)
-        if transport.unsent:
-            outbox.current = message
+        self._taken(1, message)
+        return True
+
+    def write_all_through(self, messages: Sequence[Outgoing]) -> int:
+        """Write *messages* here and now, in one piece; see `Outbox`."""
+        if not self._is_free:
+            return 0
+        batch = batch_of(tuple(messages))
+        if batch is None:
+            return 0
+        taken = self._transport.try_send_all(batch)
+        if taken:
+            for message in batch.messages[:taken] if batch.asks else ():
+                self._expect_ack(message)
+            self._taken(taken, messages[taken - 1])
+        return taken
+
+    def _taken(self, number: int, last: Outgoing) -> None:
+        """The transport has taken *number* messages, the *last* perhaps in part."""
+        self._direct = True
+        outbox = self.outbox
+        outbox.accepted += number
+        outbox.handled += number
+        if self._transport.unsent:
+            outbox.handled -= 1
+            outbox.current = last
             outbox.parked = None
             self._start()
-        else:
-            outbox.handled += 1
-        return True
+
+    @property
+    def _is_free(self) -> bool:
+        # Whoever has gone, or is being seen off, has somebody else to write.
+        outbox = self.outbox
+        return outbox.parked is _NO_TASK and not (outbox.system or self._abandoned)
 
     def _wake(self, outbox: Mailbox[Outgoing]) -> None:
         """Something has come while the task slept: write it here, if that can be.

@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from greenroom import ClientGone, Overflow, Undelivered
-from greenroom.adapter._writer import Outgoing
+from greenroom.adapter._outgoing import Outgoing
 from greenroom.testing import Event, MemoryClient, wait_idle
 
 from .support import Chat, at_once, until

@@ -11,14 +11,8 @@ import pytest
 from greenroom import ActorSystem, Options, Overflow, Undelivered
 from greenroom.adapter import TransportClosed
 from greenroom.adapter._acks import Acks
-from greenroom.adapter._writer import (
-    STALLED,
-    TOO_LARGE,
-    TOO_MANY,
-    Outgoing,
-    Writer,
-    outbox_options,
-)
+from greenroom.adapter._outgoing import Outgoing, outbox_options
+from greenroom.adapter._writer import STALLED, TOO_LARGE, TOO_MANY, Writer
 from greenroom.testing import MemoryTransport, wait_idle
 
 from .support import on_asyncio, until

@@ -19,7 +19,7 @@ from typing import Any, NoReturn, final
 import anyio
 from anyio.lowlevel import checkpoint
 
-from greenroom.adapter import Frame, Message, TransportClosed
+from greenroom.adapter import Bundle, Frame, Message, TransportClosed
 
 # So many frames of the peer are on their way; for more of them it waits.
 _ON_THE_WAY = 4
@@ -180,6 +180,15 @@ class Line:
         if not self.unsent:
             self._finish()
         return True
+
+    def try_send_all(self, bundle: Bundle[Message]) -> int:
+        """See `Transport`."""
+        taken = 0
+        for message in bundle.messages:
+            if self.unsent or not self.try_send(message):
+                break
+            taken += 1
+        return taken
 
     async def flush(self) -> None:
         """See `Transport`."""

@@ -8,7 +8,7 @@ from typing import final
 import anyio
 from anyio.lowlevel import checkpoint
 
-from ..adapter import Frame, Message, TransportClosed
+from ..adapter import Bundle, Frame, Message, TransportClosed
 
 DEFAULT_MAX_FRAMES = 16
 
@@ -74,6 +74,15 @@ class MemoryTransport:
     def try_send(self, message: Message) -> bool:
         """See `Transport`."""
         return not self._faults.any() and self._outbound.try_put(message.frame)
+
+    def try_send_all(self, bundle: Bundle[Message]) -> int:
+        """See `Transport`."""
+        taken = 0
+        for message in bundle.messages:
+            if self.unsent or not self.try_send(message):
+                break
+            taken += 1
+        return taken
 
     @property
     def stopping(self) -> None:
