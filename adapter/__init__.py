@@ -26,7 +26,7 @@ from ._packets import Ack, AckFailure, BadFrame, Event, Frame, Packet
 from ._position import Joined
 from ._presence import Present
 from ._statistics import AdapterStatistics, Flow
-from ._transport import Stopping, Transport, TransportClosed
+from ._transport import Listener, Stopping, Transport, TransportClosed
 
 __all__ = [
     "METRICS",
@@ -55,6 +55,7 @@ __all__ = [
     "Identity",
     "Joined",
     "JsonEnvelope",
+    "Listener",
     "Message",
     "Metric",
     "MetricKind",

@@ -15,11 +15,13 @@ from anyio.lowlevel import checkpoint
 from ._frames import Bundle
 from ._frames import Message as Outbound
 from ._packets import Frame
-from ._transport import Stopping, TransportClosed
+from ._transport import Listener, Stopping, TransportClosed
 from ._wire import (
+    Queue,
     Wire,
     bound_messages,
     drop,
+    find_queue,
     find_stopping,
     find_wire,
     may_accept,
@@ -53,15 +55,26 @@ def _is_below(path: str, requested: str) -> bool:
     return path == "/" or requested == path or requested.startswith(path + "/")
 
 
+def _frame_of(message: Message) -> Frame:
+    text: str | None = message.get("text")
+    if text is not None:
+        return text
+    data: bytes = message.get("bytes") or b""
+    return data
+
+
 @final
 class AsgiTransport:
     """A WebSocket as an ASGI server hands it over; with a wire where there is one."""
 
     __slots__ = (
         "_closed",
+        "_end",
         "_gone",
         "_http_response",
+        "_listener",
         "_max_bytes",
+        "_queue",
         "_receive",
         "_send",
         "_wire",
@@ -85,6 +98,11 @@ class AsgiTransport:
         # There is nothing more to receive.
         self._gone = False
         self._wire: Wire | None = None
+        # hypercorn's queue, until what comes is diverted past it to a listener.
+        self._queue: Queue | None = None
+        self._listener: Listener | None = None
+        # Set when the peer has gone; there while somebody waits for it.
+        self._end: anyio.Event | None = None
 
     @property
     def stopping(self) -> Stopping | None:
@@ -118,6 +136,7 @@ class AsgiTransport:
                 await self._send({"type": "websocket.close", "code": 1002})
             raise TransportClosed(1006, str(error)) from error
         self._wire = find_wire(self._send)
+        self._queue = find_queue(self._receive, self._send)
 
     async def refuse(self, status: int, reason: str = "") -> None:
         """See `Transport`.  Where the server cannot send a status, it sends 403."""
@@ -149,16 +168,51 @@ class AsgiTransport:
         """See `Transport`."""
         message = await self._receive()
         if message["type"] == "websocket.receive":
-            text: str | None = message.get("text")
-            if text is not None:
-                return text
-            data: bytes = message.get("bytes") or b""
-            return data
+            return _frame_of(message)
+        raise self._ended(message)
+
+    def _ended(self, message: Message) -> TransportClosed:
         self._closed = self._gone = True
         code = message.get("code")
-        raise TransportClosed(
+        return TransportClosed(
             _NO_STATUS if code is None else code, message.get("reason") or ""
         )
+
+    async def divert(self, listener: Listener) -> bool:
+        """See `Transport`."""
+        queue = self._queue
+        if queue is None or queue.in_use:
+            return False
+        # Who waited for room in the queue has it, and gets a turn to use it.
+        await checkpoint()
+        if queue.in_use:
+            return False
+        self._queue, self._listener = None, listener
+        queue.divert(self._take)
+        return True
+
+    async def _take(self, message: Message) -> None:
+        """Take what hypercorn would have put in its queue."""
+        assert self._listener is not None
+        if message["type"] == "websocket.receive":
+            await self._listener.hear(_frame_of(message))
+            return
+        closed = self._ended(message)
+        self._listener.lost(closed.code, closed.reason)
+        if self._end is not None:
+            self._end.set()
+
+    async def _receive_all(self) -> None:
+        """Receive until there is nothing more, for nobody."""
+        while not self._gone:
+            if self._listener is None:
+                await self.receive()
+                # A server with a queue may never yield here.
+                await checkpoint()
+            else:
+                # What comes is taken all the same; see `_take`.
+                self._end = anyio.Event()
+                await self._end.wait()
 
     async def send(self, frame: Frame) -> None:
         """See `Transport`."""
@@ -226,10 +280,7 @@ class AsgiTransport:
         """
         for last in (False, True):
             with suppress(TransportClosed), anyio.move_on_after(seconds):
-                while not self._gone:
-                    await self.receive()
-                    # A server with a queue may never yield here.
-                    await checkpoint()
+                await self._receive_all()
             if self._gone:
                 await self._settle(seconds)
             if self._gone or last:

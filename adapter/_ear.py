@@ -1,7 +1,7 @@
 """Ear: the half of a connection that its client is heard through.
 
-It reads in the server's task: frame after frame, within the rates, decoded, and
-into the inbox.  It waits for room there, and so pushes back on the client; and it
+It reads in a task of the server's: frame after frame, within the rates, decoded,
+and into the inbox.  It waits for room there, and so pushes back on the client; and it
 never handles anything itself but acks and pings, which must not wait.
 """
 
@@ -14,13 +14,14 @@ from typing import TypeAlias, final
 
 import anyio
 
-from ..actors import ActorNotAlive, MailboxOptions, Runtime
+from ..actors import ActorNotAlive, Gate, MailboxOptions, Runtime
 from ._acks import Callback
 from ._bucket import Bucket, size_of
+from ._events import READ_FAILED
 from ._identity import Identity
 from ._options import Excess, Options
 from ._outgoing import Outgoing
-from ._packets import Ack, BadFrame, Event, set_weight
+from ._packets import Ack, BadFrame, Event, Frame, set_weight
 from ._pulse import PING, WORD, Beat
 from ._transport import Transport, TransportClosed
 from ._voice import House, Voice
@@ -65,6 +66,7 @@ class Ear(Voice[Inbound]):
     __slots__ = ("_bucket", "_strikes", "beat")
 
     transport: Transport
+    gone: Gate
 
     def __init__(self, house: House, sid: str, identity: Identity | None) -> None:
         super().__init__(house, sid, identity)
@@ -91,48 +93,67 @@ class Ear(Voice[Inbound]):
         return self.context.mailbox.in_line > 0
 
     async def read(self) -> None:
-        """Read until the transport is closed, or the actor has ended."""
-        ref = self.context.ref
-        codec = self._house.codec
-        tick = self.context.runtime.tick
-        bucket, beat = self._bucket, self.beat
+        """Read until the transport is closed, or the actor has ended.
+
+        Or until the server's own task hands over what comes, see `hear`.
+        """
+        transport = self.transport
         try:
-            while True:
-                frame = await self.transport.receive()
-                size = size_of(frame)
-                if (
-                    bucket is not None
-                    and (seconds := bucket.take(size, tick()))
-                    and not await self._passes(seconds)
-                ):
-                    continue
-                try:
-                    packet = codec.decode(frame)
-                except BadFrame as bad:
-                    if beat is not None:
-                        beat.heard = WORD
-                    self._strike(bad, UNREADABLE)
-                    continue
-                if isinstance(packet, Event):
-                    if beat is not None:
-                        beat.heard = WORD
-                    if packet.event == PING and self._answers_ping(packet):
-                        continue
-                    set_weight(packet, size)
-                    await ref.send(packet)
-                    continue
-                if beat is not None:
-                    beat.hear_ack(packet.id)
-                if isinstance(packet, Ack):
-                    callback = self._acks.answered(packet.id, packet.data)
-                    if callback is not None:
-                        await ref.send(Answered(callback, packet.data, size))
-                else:
-                    self._acks.failed(packet.id, packet.code, packet.message)
+            while not await transport.divert(self):
+                if not await self._heard(await transport.receive()):
+                    return
         except TransportClosed as closed:
             self.lost(closed.code, closed.reason)
+
+    async def hear(self, frame: Frame) -> None:
+        """See `Listener`."""
+        await self._heard(frame)
+
+    async def _heard(self, frame: Frame) -> bool:
+        """Take one message; False if it is being disconnected, and takes none."""
+        try:
+            await self._hear(frame)
         except ActorNotAlive:
-            pass  # it is being disconnected; what still comes is not read
+            return False
+        except Exception as error:
+            # The codec's: it must not become the server's trouble.
+            READ_FAILED.log(error, sid=self.sid)
+            self.close(1011, "internal error")
+        return True
+
+    async def _hear(self, frame: Frame) -> None:
+        """Take one message, within the rates, to where it belongs."""
+        size = size_of(frame)
+        bucket, beat = self._bucket, self.beat
+        if (
+            bucket is not None
+            and (seconds := bucket.take(size, self.context.runtime.tick()))
+            and not await self._passes(seconds)
+        ):
+            return
+        try:
+            packet = self._house.codec.decode(frame)
+        except BadFrame as bad:
+            if beat is not None:
+                beat.heard = WORD
+            self._strike(bad, UNREADABLE)
+            return
+        if isinstance(packet, Event):
+            if beat is not None:
+                beat.heard = WORD
+            if packet.event == PING and self._answers_ping(packet):
+                return
+            set_weight(packet, size)
+            await self.context.ref.send(packet)
+            return
+        if beat is not None:
+            beat.hear_ack(packet.id)
+        if isinstance(packet, Ack):
+            callback = self._acks.answered(packet.id, packet.data)
+            if callback is not None:
+                await self.context.ref.send(Answered(callback, packet.data, size))
+        else:
+            self._acks.failed(packet.id, packet.code, packet.message)
 
     async def _passes(self, seconds: float) -> bool:
         """A message has come *seconds* too early: whether it is handled all the same.
@@ -149,7 +170,8 @@ class Ear(Voice[Inbound]):
             house.count("throttled")
             if beat is not None:
                 beat.held = True
-            await anyio.sleep(seconds)
+            with anyio.move_on_after(seconds):
+                await self.gone.wait()
             if beat is not None:
                 beat.held = False
             return True

@@ -263,6 +263,13 @@ ADAPTER_FAILED = LogEvent(
     (),
     "it could not be started, or what must not fail has failed too often",
 )
+READ_FAILED = LogEvent(
+    "read_failed",
+    logging.ERROR,
+    "a message of %(sid)s could not be taken",
+    ("sid",),
+    "the codec raised something else than `BadFrame`; the client is disconnected",
+)
 WRITE_FAILED = LogEvent(
     "write_failed",
     logging.ERROR,
@@ -323,6 +330,7 @@ EVENTS = (
     PRESENCE_NOT_TOLD,
     NOT_RUNNING,
     ADAPTER_FAILED,
+    READ_FAILED,
     WRITE_FAILED,
     HYPERCORN_UNTESTED,
     HYPERCORN_UNEXPECTED,

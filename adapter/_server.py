@@ -189,6 +189,8 @@ class Server:
                         connection.close(*self._drain.words())
                     with anyio.CancelScope() as connection.reading:
                         await connection.read()
+                    connection.reading = None
+                    await connection.gone.wait()
                 except (ActorNotAlive, StartError):
                     pass  # everything ends, just now
                 finally:

@@ -35,6 +35,18 @@ class Stopping(Protocol):
         ...
 
 
+class Listener(Protocol):
+    """Who hears what comes of one connection."""
+
+    async def hear(self, frame: Frame) -> None:
+        """Take one message; waiting here pushes back on the peer."""
+        ...
+
+    def lost(self, code: int, reason: str) -> None:
+        """There will be no more."""
+        ...
+
+
 class Transport(Protocol):
     """One connection to one peer, from before it is accepted."""
 
@@ -60,6 +72,17 @@ class Transport(Protocol):
 
         Raises:
             TransportClosed: There will be none.
+        """
+        ...
+
+    async def divert(self, listener: Listener) -> bool:
+        """Have the server's own task hand all that comes to *listener* from now on.
+
+        Saves a queue and a switch of tasks for each message.
+
+        Returns:
+            False if that cannot be, or not yet, since something waits to be
+            received.  Else nobody may receive any more.
         """
         ...
 

@@ -75,6 +75,10 @@ class MemoryTransport:
         """See `Transport`."""
         return not self._faults.any() and self._outbound.try_put(message.frame)
 
+    async def divert(self, listener: object) -> bool:
+        """See `Transport`: there is no server that could."""
+        return False
+
     def try_send_all(self, bundle: Bundle[Message]) -> int:
         """See `Transport`."""
         taken = 0
