@@ -85,8 +85,7 @@ def _put(
     """Put *messages* in each mailbox, until that is over half full."""
     hot: list[_Behind] = []
     for ref, mailbox in receivers:
-        at = mailbox.put_through(messages) if len(messages) > 1 else 0
-        at = _put_from(at, messages, ref, mailbox, dead_letters)
+        at = _put_from(0, messages, ref, mailbox, dead_letters)
         if mailbox.level and not mailbox.overtaken:
             hot.append(_Behind(ref, mailbox, at, mailbox.handled))
     return hot
@@ -104,6 +103,11 @@ def _put_from(
     Returns:
         Where to go on.
     """
+    if at == 0 and len(messages) > 1:
+        try:
+            at = mailbox.put_through(messages)
+        except Exception:
+            _log.exception("the mailbox of %s failed", ref.path)
     while at < len(messages):
         message = messages[at]
         at += 1

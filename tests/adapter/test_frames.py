@@ -11,7 +11,7 @@ from wsproto.connection import Connection, ConnectionType
 from wsproto.events import BytesMessage, TextMessage
 from wsproto.extensions import PerMessageDeflate
 
-from greenroom.adapter import Frame, Message
+from greenroom.adapter import Bundle, Frame, Message
 from greenroom.adapter._frames import COMPRESS_FROM
 
 SIZES = (0, 1, 125, 126, 127, 65535, 65536, 100_000)
@@ -76,3 +76,13 @@ def test_what_does_not_get_smaller_goes_as_it_is() -> None:
     client.receive_data(both)
     texts = [event.data for event in client.events() if isinstance(event, TextMessage)]
     assert "".join(texts) == "x" * (2 * COMPRESS_FROM)
+
+
+@pytest.mark.parametrize("deflated", [False, True])
+def test_a_bundle_is_its_messages_in_a_row_built_once(deflated: bool) -> None:
+    messages = [Message("a"), Message(b"b"), Message("x" * 5000)]
+    bundle = Bundle(messages)
+    built = [each.deflated() if deflated else each.plain() for each in messages]
+    build = bundle.deflated if deflated else bundle.plain
+    assert build() == b"".join(built)
+    assert build() is build()

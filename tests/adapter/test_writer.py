@@ -1,97 +1,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
 import pytest
 
-from greenroom import ActorSystem, Options, Overflow, Undelivered
-from greenroom.adapter import TransportClosed
+from greenroom import ActorSystem, Overflow, Undelivered
 from greenroom.adapter._acks import Acks
-from greenroom.adapter._outgoing import Outgoing, outbox_options
-from greenroom.adapter._writer import STALLED, TOO_LARGE, TOO_MANY, Writer
-from greenroom.testing import MemoryTransport, wait_idle
+from greenroom.adapter._outgoing import Outgoing
+from greenroom.adapter._writer import STALLED, TOO_LARGE, TOO_MANY
+from greenroom.testing import wait_idle
 
+from .desk import Desk, desk
 from .support import on_asyncio, until
 
 pytestmark = pytest.mark.anyio
-
-
-class Desk:
-    """A writer with a peer, and what it has reported."""
-
-    def __init__(self, system: ActorSystem, max_frames: int, **options: Any) -> None:
-        self.system = system
-        self.transport = MemoryTransport(max_frames)
-        self.peer = self.transport.peer
-        self.reports: list[object] = []
-        self.options = Options(**options)
-        self.acks = Acks("~sid", system.runtime, 10)
-        self.writer = Writer(
-            "/_connections/~sid",
-            self.transport,
-            self.acks,
-            system.runtime,
-            outbox_options(self.options),
-            self.options.send_seconds,
-            self,
-        )
-        self.outbox = self.writer.outbox
-
-    def too_slow(self, cause: str) -> None:
-        self.reports.append(cause)
-        if cause == STALLED:
-            self.writer.abandon()
-        else:
-            self.writer.finish(1013, cause, drop=True)
-
-    def lost(self, code: int, reason: str) -> None:
-        self.reports.append((code, reason))
-
-    def count(self, what: str) -> None:
-        self.reports.append(f"counted: {what}")
-
-    def put(self, *frames: str) -> None:
-        for frame in frames:
-            self.outbox.put(Outgoing(frame))
-
-    async def read(self, count: int) -> list[object]:
-        return [await self.peer.receive() for _ in range(count)]
-
-    async def close_code(self) -> int:
-        with pytest.raises(TransportClosed) as closed:
-            await self.peer.receive()
-        return closed.value.code
-
-    def buried(self) -> list[tuple[object, Undelivered]]:
-        letters = self.system.dead_letters.latest
-        assert {letter.recipient for letter in letters} <= {"/_connections/~sid"}
-        return [(letter.message, letter.why) for letter in letters]
-
-    def check(self) -> None:
-        """Each accepted frame is written, or a dead letter, or waits."""
-        numbers = self.outbox.statistics()
-        assert (
-            numbers.accepted
-            == numbers.handled + numbers.dead_lettered + numbers.pending
-        )
-        assert numbers.dead_lettered == self.system.dead_letters.total
-
-
-@asynccontextmanager
-async def desk(max_frames: int = 16, **options: Any) -> AsyncGenerator[Desk]:
-    async with ActorSystem() as system:
-        desk = Desk(system, max_frames, **options)
-        desk.writer.start()
-        yield desk
-        desk.peer.unstall()
-        desk.writer.abandon()
-        await desk.writer.ended.wait()
-        desk.check()
-        assert desk.outbox.pending == 0
 
 
 async def test_frames_are_written_in_order() -> None:
