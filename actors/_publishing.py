@@ -8,7 +8,8 @@ gives its receivers the time to catch up, which is bounded whatever they do.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Collection, Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any, NamedTuple, TypeAlias
 
 from anyio.lowlevel import checkpoint
@@ -56,24 +57,26 @@ def publish(
     Returns:
         None, or what to wait for before the next publication.
     """
-    receivers = _receivers(list(groups), skip)
+    receivers = _receivers(groups, skip)
     if len(receivers) > _WAVE:
         return _put_in_waves(messages, receivers, dead_letters)
-    hot = _put(messages, receivers, dead_letters)
+    hot = _put(messages, receivers.items(), dead_letters)
     return _let_catch_up(messages, hot, dead_letters) if hot else None
 
 
 def _receivers(
-    groups: list[Members], skip: Collection[ActorRef[Any]]
-) -> list[Receiver]:
+    groups: Iterable[Members], skip: Collection[ActorRef[Any]]
+) -> dict[ActorRef[Any], Mailbox[Any]]:
     """Who gets it, each once; who joins or leaves from now on changes nothing."""
-    if len(groups) == 1 and not skip:
-        return list(groups[0].items())
-    seen = set(skip)
-    receivers: list[Receiver] = []
+    receivers: dict[ActorRef[Any], Mailbox[Any]] = {}
     for members in groups:
-        receivers += [item for item in members.items() if item[0] not in seen]
-        seen.update(members)
+        if not receivers:
+            receivers = members.copy()
+            continue
+        for ref, mailbox in members.items():
+            receivers.setdefault(ref, mailbox)
+    for ref in skip:
+        receivers.pop(ref, None)
     return receivers
 
 
@@ -125,7 +128,9 @@ def _put_from(
 
 
 async def _put_in_waves(
-    messages: Sequence[object], receivers: list[Receiver], dead_letters: DeadLetters
+    messages: Sequence[object],
+    receivers: Mapping[ActorRef[Any], Mailbox[Any]],
+    dead_letters: DeadLetters,
 ) -> None:
     """Put *messages* in many mailboxes, a few at a time.
 
@@ -134,8 +139,8 @@ async def _put_in_waves(
     garbage collector takes them for long-lived, and its full collections
     then cost as much as the sends.
     """
-    for start in range(0, len(receivers), _WAVE):
-        wave = receivers[start : start + _WAVE]
+    following = iter(receivers.items())
+    while wave := list(islice(following, _WAVE)):
         hot = _put(messages, wave, dead_letters)
         last = wave[-1][1]
         for _ in range(_WAVE_PASSES):

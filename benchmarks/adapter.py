@@ -55,6 +55,12 @@ class Adapters(Run):
         self.fanout = Measure(
             f"fan-out to {members:,} clients", "deliveries/s", "fanout", by_cpu=True
         )
+        # Where nothing waits, there is nothing to be written in one piece.
+        self.single = Measure(
+            f"fan-out to {members:,} clients, one broadcast at a time",
+            *("deliveries/s", "single"),
+            by_cpu=True,
+        )
         self.echo = Measure(
             f"echo, {settings.players} clients", "round trips/s", "echo"
         )
@@ -154,7 +160,9 @@ class Adapters(Run):
         """All that wants a crowd in one room."""
         members = self._settings.members
         with (
-            self.attempt(subject, self.fanout, self.idle, self.joined, self.storm),
+            self.attempt(
+                subject, self.fanout, self.single, self.idle, self.joined, self.storm
+            ),
             running(subject, self._settings.cores.server, kill=True) as server,
         ):
             before = await memory.base(server)
@@ -169,6 +177,8 @@ class Adapters(Run):
             self.joined.add(subject.name, Sample(joined))
             rate = await room.measure(self._settings.seconds)
             self.fanout.add(subject.name, Sample.of(rate))
+            single = await room.measure(self._settings.seconds, batch=1)
+            self.single.add(subject.name, Sample.of(single))
             await self._storm(room, rate)
             server.check()
             if self._is_due(subject, self.stalled):
@@ -248,7 +258,8 @@ class Adapters(Run):
     def measures(self) -> tuple[Measure, ...]:
         """See `Run`."""
         return (
-            *(self.fanout, self.echo, self.idle, self.joined, self.deflate),
+            *(self.fanout, self.single, self.echo),
+            *(self.idle, self.joined, self.deflate),
             *(self.stalled, self.cost, self.growth, self.storm),
         )
 

@@ -84,7 +84,8 @@ class Room:
 
     Args:
         server: Whose room.
-        batch: Broadcasts in one request; `IN_FLIGHT` such are under way.
+        batch: Broadcasts in one request, if nothing else is said; `IN_FLIGHT` such
+            are under way.
     """
 
     def __init__(self, server: Server, batch: int = BATCH) -> None:
@@ -125,6 +126,7 @@ class Room:
         seconds: float,
         *,
         payload: str = PAYLOAD,
+        batch: int | None = None,
         at_most: int = sys.maxsize,
         patience: float = _STALL_SECONDS,
     ) -> Rate:
@@ -133,6 +135,7 @@ class Room:
         Args:
             seconds: How long.
             payload: What, no shorter than `PAYLOAD`.
+            batch: Broadcasts in one request.
             at_most: So many requests will do.
             patience: How long the next deliveries may take.
 
@@ -140,20 +143,21 @@ class Room:
             AssertionError: A member got more or fewer messages than were sent.
             TimeoutError: Messages were missing.
         """
-        size = self._batch * len(self.members)
+        batch = self._batch if batch is None else batch
+        size = batch * len(self.members)
         await self._warm_up(payload, patience)
         before = self._tally.received
         loop = asyncio.get_running_loop()
         with timed(self.server) as effort:
             deadline = loop.time() + seconds
             for _ in range(IN_FLIGHT):
-                self.ask(self._batch, payload)
+                self.ask(batch, payload)
             asked = IN_FLIGHT
             goal = before
             while loop.time() < deadline and asked < at_most:
                 goal += size
                 await self._tally.reach(goal, patience)
-                self.ask(self._batch, payload)
+                self.ask(batch, payload)
                 asked += 1
             await self._tally.reach(before + asked * size, patience)
         self._check()
