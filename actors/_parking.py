@@ -16,7 +16,7 @@ import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, replace
 from importlib import import_module
-from typing import Any, Protocol, cast, final
+from typing import Any, Protocol, final
 
 import anyio
 
@@ -47,9 +47,9 @@ class Parker:
     """Go on after a cancellation that no cancel scope asked for."""
 
 
-def _asyncio_parker() -> Parker:
+def _asyncio_parker(loop: asyncio.AbstractEventLoop) -> Parker:
     # Bound once: looking the loop up costs as much as making the future.
-    create_future = asyncio.get_running_loop().create_future
+    create_future = loop.create_future
 
     async def park(slot: Parkable) -> None:
         slot.parked = future = create_future()
@@ -118,35 +118,21 @@ def _bridged_parker(loop: asyncio.AbstractEventLoop, flavour: Any) -> Parker:
 
     Each task sleeps as its own kind does, and any can wake it.
     """
-    trio = _trio_parker()
-    create_future = loop.create_future
+    of_asyncio, trio = _asyncio_parker(loop), _trio_parker()
+
+    def own() -> Parker:
+        return of_asyncio if flavour.name == "asyncio" else trio
 
     async def park(slot: Parkable) -> None:
-        if flavour.name != "asyncio":
-            await trio.park(slot)
-            return
-        slot.parked = future = create_future()
-        try:
-            await future
-        finally:
-            if slot.parked is future:
-                slot.parked = None
+        await own().park(slot)
 
     def unpark(slot: Parkable) -> None:
         parked: object = slot.parked
-        if not isinstance(parked, asyncio.Future):
-            trio.unpark(slot)
-            return
-        future = cast("asyncio.Future[None]", slot.parked)
-        slot.parked = None
-        if not future.done():
-            future.set_result(None)
+        sleeps_there = isinstance(parked, asyncio.Future)
+        (of_asyncio if sleeps_there else trio).unpark(slot)
 
     async def checkpoint() -> None:
-        if flavour.name == "asyncio":
-            await asyncio.sleep(0)
-        else:
-            await trio.checkpoint()
+        await own().checkpoint()
 
     return replace(trio, park=park, unpark=unpark, checkpoint=checkpoint)
 
@@ -155,7 +141,7 @@ def running_parker() -> Parker:
     """The parker of the event loop that runs now."""
     # By what it cancels with: AnyIO 4.12 no longer brings sniffio along.
     if anyio.get_cancelled_exc_class() is asyncio.CancelledError:
-        return _asyncio_parker()
+        return _asyncio_parker(asyncio.get_running_loop())
     # Never imported here: it changes asyncio itself.
     bridge: Any = sys.modules.get("trio_asyncio")
     loop = None if bridge is None else bridge.current_loop.get()

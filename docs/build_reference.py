@@ -3,7 +3,8 @@
     python docs/build_reference.py
 
 What stands between `<!-- generated: ... -->` and `<!-- end -->` is replaced; the
-rest of the page is written by hand. A test fails where the page is stale.
+rest of the page is written by hand. What no docstring says is in reference.toml.
+A test fails where the page is stale.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import inspect
 import math
 import re
 import textwrap
+import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from importlib import import_module
@@ -28,106 +30,12 @@ FLOORS = "actors", "supervision", "adapter", "metrics", "testing"
 SECTIONS = "Args", "Attributes", "Raises", "Returns", "Yields"
 WIDTH = 80
 
-# Made by the library: how is no business of those who use them.
-NOT_MADE = {
-    "Actor",
-    "ActorRef",
-    "AdapterStatistics",
-    "Ban",
-    "ChildCounts",
-    "ChildInfo",
-    "Client",
-    "Context",
-    "CrashReport",
-    "Entry",
-    "Failure",
-    "FlagCleared",
-    "FlagRaised",
-    "Flow",
-    "Health",
-    "Joined",
-    "LevelChanged",
-    "Lock",
-    "MailboxStatistics",
-    "MemoryClient",
-    "MemoryPeer",
-    "Metric",
-    "Monitor",
-    "NamedRef",
-    "PendingReply",
-    "Present",
-    "Reply",
-    "Ring",
-    "Sample",
-    "Schedule",
-    "Sent",
-    "Stream",
-    "Task",
-    "Timer",
-    "Tree",
-    "TreeNode",
-    "WaitsFor",
-    "World",
-}
-# Public by name because another file calls them, and of no use to anybody else.
-# Those that take what is private are left out anyhow.
-HIDDEN = {
-    "ActorSystem": {"restarts", "child_exited"},
-    "Backoff": {"delay", "stable_seconds"},
-    "DeadLetters": {"publish"},
-    "Flow": {"plus"},
-    "MemoryClient": {"read"},
-    "Monitor": {"deliver"},
-    "Timer": {"expire"},
-    "DynamicSupervisor": {"all_children"},
-    "PartitionSupervisor": {"all_children"},
-    "Router": {"all_children"},
-    "Supervisor": {"all_children", "settle"},
-    "TaskSupervisor": {"all_children"},
-}
-
-AT_THE_LIMIT = {
-    "max_connections": "refused with 503",
-    "max_connections_per_address": "refused with 429",
-    "trusted_origins": "refused with 403",
-    "subprotocols": "none is agreed; a client that wants one leaves by itself",
-    "handshake_seconds": "refused with 503",
-    "renew_seconds": "the client gets the event `expiring`",
-    "max_bans": "the ban that ends first is let go",
-    "ping_seconds": "the client is sent a `ping`",
-    "pong_seconds": "closed with 3008",
-    "idle_seconds": "closed with 3008",
-    "inbox_bytes": "its reader stops reading, and TCP pushes back on the client",
-    "message_rate": "`excess` decides",
-    "message_burst": "`message_rate` counts",
-    "byte_rate": "`excess` decides",
-    "byte_burst": "`byte_rate` counts",
-    "excess": "`THROTTLE` reads later; `STRIKE` and `CLOSE` end with 1008",
-    "presence_seconds": "the room gets the event `presence`",
-    "history_messages": "the oldest is forgotten",
-    "history_bytes": "the oldest is forgotten",
-    "history_seconds": "it is forgotten",
-    "max_histories": "the room that has been silent for longest is forgotten",
-    "health_path": "200, or 503",
-    "inbox_messages": "its reader stops reading, and TCP pushes back on the client",
-    "outbox_messages": "`overflow` decides; who emits to its sid waits",
-    "outbox_bytes": "`overflow` decides; who emits to its sid waits",
-    "overflow": "`STOP` closes with 1013; the others drop a message",
-    "namespace_overflow": "as with `overflow`",
-    "send_seconds": "the client counts as stalled: nothing more is written to it",
-    "handler_grace": "the handler is cancelled",
-    "disconnect_seconds": "the handlers are cancelled",
-    "close_seconds": "the connection is dropped without a word",
-    "drain_seconds": "the drain returns, and whoever is left is stopped",
-    "drain_batch": "the next batch is told when this one has gone, or had its time",
-    "drain_spread": "closed with 1012, and a reason that ends in `; retry-after=2.7`",
-    "ack_seconds": "`call` raises `AckTimeout`; a callback is not called",
-    "max_message_bytes": "error `too_large`, and a strike",
-    "max_depth": "error `too_deep`, and a strike",
-    "max_strikes": "one more closes with 1008",
-    "max_rooms": "`join` raises `ValueError`",
-    "max_acks": "`call` raises `AdapterError`",
-}
+_SAID: dict[str, Any] = tomllib.loads(
+    Path(__file__).with_name("reference.toml").read_text("utf-8")
+)
+NOT_MADE: list[str] = _SAID["made_by_the_library"]
+HIDDEN: dict[str, list[str]] = _SAID["hidden"]
+AT_THE_LIMIT: dict[str, str] = _SAID["at_the_limit"]
 
 
 def build(page: str) -> str:

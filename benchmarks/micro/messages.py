@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -45,33 +45,41 @@ class _PlainConsumer(_Sink):
             self._finish.arrived()
 
 
-@asynccontextmanager
-async def _stream(*, waits: bool) -> AsyncGenerator[Turn, None]:
-    send, receive = anyio.create_memory_object_stream[object](CAPACITY)
-    finish = Finish()
-
+def _tells(put: Callable[[object], object], finish: Finish) -> Turn:
     async def tell() -> float:
         start = time.process_time()
         for _ in range(_WINDOWS):
             finish.expect(1)
             for number in range(CAPACITY - 1):
-                send.send_nowait(number)
-            send.send_nowait(_LAST)
+                put(number)
+            put(_LAST)
             await finish.wait()
         return (time.process_time() - start) / (_WINDOWS * CAPACITY)
 
+    return tell
+
+
+def _sends(send: Callable[[object], Awaitable[object]], finish: Finish) -> Turn:
     async def send_all() -> float:
         start = time.process_time()
         finish.expect(1)
         for number in range(_WINDOWS * CAPACITY - 1):
-            await send.send(number)
-        await send.send(_LAST)
+            await send(number)
+        await send(_LAST)
         await finish.wait()
         return (time.process_time() - start) / (_WINDOWS * CAPACITY)
 
+    return send_all
+
+
+@asynccontextmanager
+async def _stream(*, waits: bool) -> AsyncGenerator[Turn, None]:
+    send, receive = anyio.create_memory_object_stream[object](CAPACITY)
+    finish = Finish()
+
     async with anyio.create_task_group() as group:
         group.start_soon(_consume, receive, finish)
-        yield send_all if waits else tell
+        yield _sends(send.send, finish) if waits else _tells(send.send_nowait, finish)
         send.close()
     receive.close()
 
@@ -86,26 +94,7 @@ async def _actor(*, waits: bool, plain: bool = False) -> AsyncGenerator[Turn, No
             lambda: consumer(finish), mailbox=MailboxOptions(capacity=CAPACITY)
         )
 
-        async def tell() -> float:
-            start = time.process_time()
-            for _ in range(_WINDOWS):
-                finish.expect(1)
-                for number in range(CAPACITY - 1):
-                    ref.tell(number)
-                ref.tell(_LAST)
-                await finish.wait()
-            return (time.process_time() - start) / (_WINDOWS * CAPACITY)
-
-        async def send_all() -> float:
-            start = time.process_time()
-            finish.expect(1)
-            for number in range(_WINDOWS * CAPACITY - 1):
-                await ref.send(number)
-            await ref.send(_LAST)
-            await finish.wait()
-            return (time.process_time() - start) / (_WINDOWS * CAPACITY)
-
-        yield send_all if waits else tell
+        yield _sends(ref.send, finish) if waits else _tells(ref.tell, finish)
 
 
 class _Question:

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from greenroom import Registry
+
 from .stage import Stage, set_stage
 
 
@@ -23,3 +25,11 @@ async def stage(anyio_backend: object) -> AsyncGenerator[Stage, None]:
     """Actors and their ground; in the end every message must be accounted for."""
     async with set_stage() as stage:
         yield stage
+
+
+@pytest.fixture
+async def registry(stage: Stage) -> Registry:
+    """A registry that runs."""
+    registry = Registry()
+    await stage.spawn(registry, path="/registry")
+    return registry

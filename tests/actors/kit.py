@@ -6,7 +6,7 @@ import types
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any
 
-from greenroom import Overflow
+from greenroom import MailboxOptions, Overflow
 from greenroom.actors import Mailbox
 from greenroom.actors._parking import Parkable, Parker
 
@@ -117,3 +117,25 @@ def balanced(mailbox: Mailbox[Any]) -> bool:
     return mailbox.accepted == (
         mailbox.handled + mailbox.dead_lettered + mailbox.pending
     )
+
+
+def mailbox_of(
+    owner: Owner | None = None, *, enveloped: bool = True, **options: Any
+) -> Mailbox[Any]:
+    """A mailbox that is moved by hand; *options* are its own."""
+    return Mailbox(
+        MailboxOptions(**options),
+        owner or Owner(),
+        Hand().parker,
+        enveloped=enveloped,
+    )
+
+
+def first(message: Any) -> Any:
+    """The key or the weight of a message that is a tuple."""
+    return message[0]
+
+
+def second(message: Any) -> Any:
+    """Likewise."""
+    return message[1]

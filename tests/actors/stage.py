@@ -84,6 +84,27 @@ class Puppet(Actor[Line]):
             self._killed(self)
 
 
+ERROR = ValueError("no")
+"""What puppets fail with."""
+
+
+def fail(*_: object) -> None:
+    raise ERROR
+
+
+async def hang(*_: object) -> None:
+    await anyio.sleep_forever()
+
+
+async def hang_deaf(*_: object) -> None:
+    """Swallow one cancellation, and go on for a while where none comes through."""
+    try:
+        await anyio.sleep_forever()
+    except anyio.get_cancelled_exc_class():
+        with anyio.CancelScope(shield=True):
+            await anyio.sleep(3)
+
+
 def takes(seconds: float) -> Callable[..., Awaitable[None]]:
     """Something that takes so long, whatever it is given."""
 
@@ -96,6 +117,12 @@ def takes(seconds: float) -> Callable[..., Awaitable[None]]:
 async def _finish(result: object) -> None:
     if inspect.isawaitable(result):
         await result
+
+
+def seen_by(cell: Cell[Any]) -> list[object]:
+    """What the puppet in *cell* remembers."""
+    assert isinstance(cell.actor, Puppet)
+    return cell.actor.seen
 
 
 class Nanny:

@@ -7,24 +7,11 @@ from typing import Any
 import pytest
 
 from greenroom import ActorRef, Registry, Shutdown
-from greenroom.actors import (
-    Joined,
-    Left,
-    Registered,
-    RegistryEvent,
-    Unregistered,
-)
+from greenroom.actors import Joined, Left, Registered, RegistryEvent, Unregistered
 
 from .stage import Stage
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def registry(stage: Stage) -> Registry:
-    registry = Registry()
-    await stage.spawn(registry)
-    return registry
 
 
 async def test_a_listener_hears_of_every_change_once(

@@ -66,6 +66,14 @@ async def play(stages: list[Stage]) -> None:
         await client.ref.stop()
 
 
+async def playing(stages: list[Stage], moment: int) -> asyncio.Task[None]:
+    """A task that plays, *moment* passes of the event loop after its begin."""
+    task = asyncio.ensure_future(play(stages))
+    for _ in range(moment):
+        await asyncio.sleep(0)
+    return task
+
+
 async def takes_a_while(*_: object) -> None:
     await anyio.sleep(0.2)
 
@@ -124,9 +132,7 @@ def test_all_tasks_can_be_cancelled_at_once(moment: int) -> None:
     async def main() -> None:
         stages: list[Stage] = []
         me = asyncio.current_task()
-        task = asyncio.ensure_future(play(stages))
-        for _ in range(moment):
-            await asyncio.sleep(0)
+        task = await playing(stages, moment)
         for each in asyncio.all_tasks():
             if each is not me:
                 each.cancel()
@@ -142,9 +148,7 @@ def test_any_task_of_the_ground_can_be_cancelled(moment: int) -> None:
     async def main() -> None:
         stages: list[Stage] = []
         me = asyncio.current_task()
-        task = asyncio.ensure_future(play(stages))
-        for _ in range(moment):
-            await asyncio.sleep(0)
+        task = await playing(stages, moment)
         others = asyncio.all_tasks() - {me, task}
         for each in others:
             each.cancel()

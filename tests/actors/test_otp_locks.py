@@ -18,13 +18,6 @@ from .stage import Puppet, Stage, asyncio_only
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-async def registry(stage: Stage) -> Registry:
-    registry = Registry()
-    await stage.spawn(registry, path="/registry")
-    return registry
-
-
 class Block:
     """Tasks and actors that take locks; what they do is written down.
 
@@ -157,19 +150,19 @@ async def test_a_waiter_that_terminates_leaves_the_line(
     block.let_go("c")
 
 
+async def stay_within(block: Block, scope: anyio.CancelScope) -> None:
+    with scope:
+        await block.stay("fickle")
+
+
 async def test_a_waiter_that_is_cancelled_as_the_lock_comes_free_passes_it_on(
     block: Block,
 ) -> None:
     scope = anyio.CancelScope()
-
-    async def give_up() -> None:
-        with scope:
-            await block.stay("fickle")
-
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(block.stay, "holder")
         await wait_idle()
-        tasks.start_soon(give_up)
+        tasks.start_soon(stay_within, block, scope)
         await wait_idle()
         tasks.start_soon(block.stay, "last")
         await wait_idle()
@@ -185,14 +178,9 @@ async def test_a_waiter_that_is_cancelled_just_before_is_passed_over(
     registry: Registry, block: Block
 ) -> None:
     scope = anyio.CancelScope()
-
-    async def give_up() -> None:
-        with scope:
-            await block.stay("fickle")
-
     async with anyio.create_task_group() as tasks:
         async with registry.lock("lobby"):
-            tasks.start_soon(give_up)
+            tasks.start_soon(stay_within, block, scope)
             await wait_idle()
             tasks.start_soon(block.stay, "last")
             await wait_idle()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import anyio
@@ -34,17 +35,16 @@ class Fragile(Actor[Any]):
         return message
 
 
-async def spawn(
+async def redelivering(
     stage: Stage,
-    seen: list[object],
-    crashes: dict[object, int],
+    make: Callable[[], Actor[Any]],
     redeliver: int,
     parent: Parent | None = None,
 ) -> Cell[Any]:
     cell: Cell[Any] = Cell(
         stage.runtime,
-        "/fragile",
-        lambda: Fragile(seen, crashes),
+        "/redelivering",
+        make,
         parent or Nanny(),
         mailbox=MailboxOptions(),
         redeliver=redeliver,
@@ -53,6 +53,16 @@ async def spawn(
     cell.start()
     assert await cell.wait_started() is None
     return cell
+
+
+async def spawn(
+    stage: Stage,
+    seen: list[object],
+    crashes: dict[object, int],
+    redeliver: int,
+    parent: Parent | None = None,
+) -> Cell[Any]:
+    return await redelivering(stage, lambda: Fragile(seen, crashes), redeliver, parent)
 
 
 async def test_it_is_handled_again_before_all_others(stage: Stage) -> None:
@@ -116,16 +126,7 @@ async def test_killed_over_a_message_it_is_not_redelivered(stage: Stage) -> None
         async def receive(self, message: str) -> None:
             await anyio.sleep(10)
 
-    cell: Cell[Any] = Cell(
-        stage.runtime,
-        "/slow",
-        Slow,
-        Nanny(),
-        mailbox=MailboxOptions(),
-        redeliver=3,
-    )
-    stage.cells.append(cell)
-    cell.start()
+    cell = await redelivering(stage, Slow, 3)
     cell.ref.tell("m")
     await wait_idle()
     cell.ref.kill()
@@ -142,16 +143,7 @@ async def test_a_tick_dies_with_the_incarnation_that_set_it(stage: Stage) -> Non
         def receive(self, message: str) -> None:
             raise ValueError(message)
 
-    cell: Cell[Any] = Cell(
-        stage.runtime,
-        "/ticked",
-        Ticked,
-        Nanny(),
-        mailbox=MailboxOptions(),
-        redeliver=3,
-    )
-    stage.cells.append(cell)
-    cell.start()
+    cell = await redelivering(stage, Ticked, 3)
     await anyio.sleep(2)
     assert cell.incarnation == 2
     assert stage.lost == [("tick", Undelivered.CRASHED)]

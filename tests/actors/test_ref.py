@@ -23,15 +23,9 @@ from greenroom.actors import (
 )
 from greenroom.testing._clock import wait_idle
 
-from .stage import Nanny, Puppet, Stage, asyncio_only, takes
+from .stage import ERROR, Nanny, Puppet, Stage, asyncio_only, fail, takes
 
 pytestmark = pytest.mark.anyio
-
-ERROR = ValueError("no")
-
-
-def fail(*_: object) -> None:
-    raise ERROR
 
 
 async def test_a_ref_has_the_name_and_the_path_of_its_actor(stage: Stage) -> None:

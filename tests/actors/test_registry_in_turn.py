@@ -17,13 +17,6 @@ from .stage import Puppet, Stage
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-async def registry(stage: Stage) -> Registry:
-    registry = Registry()
-    await stage.spawn(registry, path="/registry")
-    return registry
-
-
 async def member(stage: Stage) -> tuple[ActorRef[Any], list[object]]:
     cell = await stage.spawn()
     assert isinstance(cell.actor, Puppet)

@@ -16,6 +16,8 @@ import anyio.abc
 import pytest
 from hypercorn.config import Config
 
+from ..websocket import read_frame
+
 if not hasattr(anyio.abc.SocketStream, "from_socket"):
     pytest.skip("AnyIO before 4.12 wraps no sockets", allow_module_level=True)
 
@@ -43,12 +45,7 @@ class Peer:
 
     async def frame(self) -> tuple[int, bytes]:
         """The next frame: its first byte, and its payload."""
-        first, size = await self.read(2)
-        if size == 126:
-            size = int.from_bytes(await self.read(2), "big")
-        elif size == 127:
-            size = int.from_bytes(await self.read(8), "big")
-        return first, await self.read(size)
+        return await read_frame(self.read)
 
     async def ask(self, event: str, data: object = None) -> Any:
         """Emit *event*, and wait for its ack; what comes before is dropped."""

@@ -125,6 +125,16 @@ async def test_a_handler_that_rejects_and_raises_has_rejected(
     assert chat.gone == []
 
 
+def reject_too_late(chat: Chat) -> None:
+    """In on_disconnect, where it is refused; then "bye" is handled."""
+
+    @chat.adapter.on_disconnect()
+    def bye(event: str, client: Client, data: Any) -> None:
+        with pytest.raises(RuntimeError, match="on_connect"):
+            client.reject()
+        chat.handled.append("bye")
+
+
 async def test_reject_works_in_on_connect_only() -> None:
     chat = Chat()
 
@@ -134,12 +144,7 @@ async def test_reject_works_in_on_connect_only() -> None:
             client.reject()
         return "no"
 
-    @chat.adapter.on_disconnect()
-    def bye(event: str, client: Client, data: Any) -> None:
-        with pytest.raises(RuntimeError, match="on_connect"):
-            client.reject()
-        chat.handled.append("bye")
-
+    reject_too_late(chat)
     async with chat.running():
         async with chat.client() as (client, _):
             assert await client.call("reject me") == "no"
@@ -153,12 +158,7 @@ async def test_on_connect_that_was_cancelled_is_over() -> None:
     async def stuck(event: str, client: Client, data: Any) -> None:
         await anyio.sleep_forever()
 
-    @chat.adapter.on_disconnect()
-    def bye(event: str, client: Client, data: Any) -> None:
-        with pytest.raises(RuntimeError, match="on_connect"):
-            client.reject()
-        chat.handled.append("bye")
-
+    reject_too_late(chat)
     async with chat.running():
         async with chat.peer():
             await until(lambda: chat.clients)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from greenroom.testing import connect_raw
 
-from .test_history import Position, Room, since
+from .lobby import Position, Room, since
 
 pytestmark = pytest.mark.anyio
 

@@ -61,6 +61,17 @@ def chromium(*, width: int = 1280, height: int = 800) -> Generator[Chrome]:
         shutil.rmtree(profile, ignore_errors=True)
 
 
+@contextmanager
+def passing_tabs(driver: Chrome) -> Generator[None]:
+    """Close, in the end, all tabs but the one in which the driver is now."""
+    keep = driver.current_window_handle
+    yield
+    for handle in set(driver.window_handles) - {keep}:
+        driver.switch_to.window(handle)
+        driver.close()
+    driver.switch_to.window(keep)
+
+
 @dataclass(frozen=True, slots=True)
 class Tab:
     """One tab; every method works in it, whichever tab the driver was in.

@@ -10,7 +10,7 @@ import pytest
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.keys import Keys
 
-from .browser import chromium
+from .browser import chromium, passing_tabs
 from .chat_page import ChatTab
 from .server import ROOT, HypercornServer, hypercorn_server
 
@@ -30,17 +30,13 @@ def driver() -> Iterator[Chrome]:
 @pytest.fixture
 def new_tab(driver: Chrome) -> Iterator[Callable[[], ChatTab]]:
     """Open tabs in one window, of which the newest is in front, and close them."""
-    keep = driver.current_window_handle
 
     def open_tab() -> ChatTab:
         driver.switch_to.new_window("tab")
         return ChatTab(driver, driver.current_window_handle)
 
-    yield open_tab
-    for handle in set(driver.window_handles) - {keep}:
-        driver.switch_to.window(handle)
-        driver.close()
-    driver.switch_to.window(keep)
+    with passing_tabs(driver):
+        yield open_tab
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from typing import Any, final
 import pytest
 import trio
 
+from ..websocket import read_frame
 from .client import WAIT_SECONDS
 from .server import HypercornServer
 
@@ -53,12 +54,7 @@ class Deflating:
 
     async def frame(self) -> tuple[int, bytes]:
         """The next frame: its first byte, and its payload as it came."""
-        first, size = await self.read(2)
-        if size == 126:
-            size = int.from_bytes(await self.read(2), "big")
-        elif size == 127:
-            size = int.from_bytes(await self.read(8), "big")
-        return first, await self.read(size)
+        return await read_frame(self.read)
 
     async def message(self) -> tuple[int, Any]:
         """The next message: the first byte of its frame, and what it says."""

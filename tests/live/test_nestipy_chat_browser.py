@@ -8,7 +8,7 @@ import pytest
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.keys import Keys
 
-from .browser import Tab, chromium
+from .browser import Tab, chromium, passing_tabs
 from .server import HypercornServer, hypercorn_server
 
 pytest.importorskip("nestipy")
@@ -27,7 +27,6 @@ def driver() -> Iterator[Chrome]:
 @pytest.fixture
 def new_tab(driver: Chrome) -> Iterator[Callable[[str], Tab]]:
     """Open pages in tabs of one window, and close them."""
-    keep = driver.current_window_handle
 
     def open_tab(url: str) -> Tab:
         driver.switch_to.new_window("tab")
@@ -35,11 +34,8 @@ def new_tab(driver: Chrome) -> Iterator[Callable[[str], Tab]]:
         tab.go(url)
         return tab
 
-    yield open_tab
-    for handle in set(driver.window_handles) - {keep}:
-        driver.switch_to.window(handle)
-        driver.close()
-    driver.switch_to.window(keep)
+    with passing_tabs(driver):
+        yield open_tab
 
 
 @pytest.fixture

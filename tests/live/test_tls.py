@@ -8,17 +8,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import trio
 import trustme
 
-from .apps.pressure import OUTBOX
-from .client import Peer, crowd, eventually, goodbyes
-from .server import HypercornServer, hypercorn_server, unhurried
+from .client import crowd
+from .server import HypercornServer, hypercorn_server
+from .transports import (
+    SOCKET_BUFFER,
+    expect_a_drop,
+    expect_goodbyes,
+    expect_to_be_heard,
+)
 
 pytestmark = [pytest.mark.live, pytest.mark.anyio]
-
-SOCKET_BUFFER = 8192
-PAD = 8192
 
 
 @pytest.fixture(scope="module")
@@ -57,10 +58,6 @@ def secure_server(
         yield server
 
 
-async def expect_goodbye(peer: Peer) -> None:
-    assert await peer.wait_closed() == (1001, "going away")
-
-
 @pytest.fixture(scope="module")
 def server(worker: str, certificate: Sequence[str]) -> Iterator[HypercornServer]:
     with secure_server("pressure", worker, certificate) as server:
@@ -72,32 +69,14 @@ async def test_what_is_said_comes_back_and_reaches_the_others(
     server: HypercornServer, tls: ssl.SSLContext
 ) -> None:
     async with crowd(server, tls=tls) as clients:
-        speaker, listener = await clients.welcome(), await clients.welcome()
-        for size in (1, 1000, 60_000):
-            assert await speaker.ask("echo", "x" * size) == "x" * size
-        await listener.ask("join", "hall")
-        for number in range(2 * OUTBOX):
-            await speaker.ask("emit", {"event": "n", "data": number, "room": "hall"})
-            assert (await listener.expect("n"))[0] == number
+        await expect_to_be_heard(clients)
 
 
 async def test_one_who_does_not_read_is_dropped(
     server: HypercornServer, tls: ssl.SSLContext
 ) -> None:
     async with crowd(server, tls=tls) as clients:
-        witness = await clients.welcome("/hasty")
-        sockets = await witness.ask("sockets")
-        stalled = await clients.welcome("/hasty", socket_buffer=SOCKET_BUFFER)
-        await stalled.emit("stream", {"count": 10_000, "pad": PAD})
-
-        [[code, _]] = await goodbyes(witness, stalled.sid)
-        assert code == 1013
-
-        async def is_dropped() -> bool:
-            return bool(await witness.ask("sockets") == sockets)
-
-        # It is still connected, as far as it knows, and does not read.
-        await eventually("the end of its socket", is_dropped, 5)
+        await expect_a_drop(clients)
 
 
 # The clients keep to themselves that they have heard TLS end, for which asyncio
@@ -107,12 +86,5 @@ async def test_told_to_stop_the_server_says_goodbye_and_ends(
 ) -> None:
     with secure_server("goodbye", worker, certificate) as server:
         async with crowd(server, tls=tls) as clients:
-            peers = await clients.welcome_many(5)
-            async with trio.open_nursery() as nursery:
-                for peer in peers:
-                    nursery.start_soon(expect_goodbye, peer)
-                code, _ = await trio.to_thread.run_sync(
-                    lambda: server.terminate(deadline_seconds=unhurried(3))
-                )
-        assert code == 0
+            await expect_goodbyes(server, clients, 3)
         server.check_log()

@@ -7,7 +7,6 @@ from contextlib import suppress
 from typing import Any, Final
 
 import anyio
-from anyio.lowlevel import checkpoint
 
 from greenroom import (
     Actor,
@@ -18,8 +17,6 @@ from greenroom import (
     ChildSpec,
     Down,
     DynamicSupervisor,
-    ExitReason,
-    Intensity,
     MailboxOptions,
     Overflow,
     Restart,
@@ -30,9 +27,8 @@ from greenroom import (
 )
 from greenroom.testing import Faults, World
 
-from .supervised import Boom, Life
+from .supervised import PATIENT, Boom, Life, Living
 
-PATIENT: Final = Intensity(max_restarts=1000, period=1.0)
 BACKOFF: Final = Backoff(0.01, 0.1)
 FAULTS: Final = Faults(crash=0.02, cancel=0.03, kill=0.02, slow=0.03, slow_seconds=0.2)
 PATIENCE = 0.5
@@ -101,19 +97,14 @@ class Journal:
             assert ref.statistics().pending == 0, "nothing is left in a mailbox"
 
 
-class Worker(Actor[Any]):
+class Worker(Living):
     """Does what the messages say."""
 
     def __init__(self, journal: Journal) -> None:
+        super().__init__(journal.lives)
         self.journal = journal
-        self.life = Life()
-        journal.lives.append(self.life)
         self.busy = False
         self.at_once = 0
-
-    async def started(self) -> None:
-        await checkpoint()
-        self.life.started += 1
 
     async def receive(self, message: Any) -> object:
         if self.busy:
@@ -193,13 +184,6 @@ class Worker(Actor[Any]):
     async def answer(self, reply: Any, number: int) -> None:
         await anyio.sleep(0.01)
         reply.send(number)
-
-    async def stopped(self, reason: ExitReason) -> None:
-        await checkpoint()
-        self.life.stopped += 1
-
-    def killed(self) -> None:
-        self.life.killed += 1
 
 
 class Inline(Actor[Any]):

@@ -181,6 +181,10 @@ class Line:
             self._finish()
         return True
 
+    async def divert(self, listener: object) -> bool:
+        """See `Transport`: there is no server that could."""
+        return False
+
     def try_send_all(self, bundle: Bundle[Message]) -> int:
         """See `Transport`."""
         taken = 0

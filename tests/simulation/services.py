@@ -8,17 +8,13 @@ from collections.abc import Awaitable
 from typing import Any, Final
 
 import anyio
-from anyio.lowlevel import checkpoint
 
 from greenroom import (
-    Actor,
     ActorError,
     ActorRef,
     ActorSystem,
     Backoff,
     ChildSpec,
-    ExitReason,
-    Intensity,
     PartitionSupervisor,
     Registry,
     Restart,
@@ -28,9 +24,8 @@ from greenroom import (
 )
 from greenroom.testing import Faults, World
 
-from .supervised import Boom, Life
+from .supervised import PATIENT, Boom, Life, Living
 
-PATIENT: Final = Intensity(max_restarts=1000, period=1.0)
 BACKOFF: Final = Backoff(0.01, 0.1)
 FAULTS: Final = Faults(crash=0.02, cancel=0.02, kill=0.02, slow=0.02, slow_seconds=0.1)
 PATIENCE = 0.5
@@ -79,18 +74,13 @@ class Journal:
         assert not +self.held, "locks are freed"
 
 
-class Worker(Actor[Any]):
+class Worker(Living):
     """Does what the messages say."""
 
     def __init__(self, journal: Journal, registry: Registry) -> None:
+        super().__init__(journal.lives)
         self.journal = journal
         self.registry = registry
-        self.life = Life()
-        journal.lives.append(self.life)
-
-    async def started(self) -> None:
-        await checkpoint()
-        self.life.started += 1
 
     async def receive(self, message: Any) -> object:
         match message:
@@ -105,13 +95,6 @@ class Worker(Actor[Any]):
             case _:
                 pass
         return message
-
-    async def stopped(self, reason: ExitReason) -> None:
-        await checkpoint()
-        self.life.stopped += 1
-
-    def killed(self) -> None:
-        self.life.killed += 1
 
 
 class Services:

@@ -55,6 +55,25 @@ class Life:
         return not self.started or self.stopped + self.killed > 0
 
 
+class Living(Actor[Any]):
+    """An actor each of whose incarnations keeps a `Life`, in *lives*."""
+
+    def __init__(self, lives: list[Life]) -> None:
+        self.life = Life()
+        lives.append(self.life)
+
+    async def started(self) -> None:
+        await checkpoint()
+        self.life.started += 1
+
+    async def stopped(self, reason: ExitReason) -> None:
+        await checkpoint()
+        self.life.stopped += 1
+
+    def killed(self) -> None:
+        self.life.killed += 1
+
+
 class Journal:
     """What happened in one world."""
 
@@ -93,17 +112,12 @@ class Journal:
             assert downs <= self.watches[watch], "one Down of each watch"
 
 
-class Worker(Actor[Any]):
+class Worker(Living):
     """Does what the messages say."""
 
     def __init__(self, journal: Journal) -> None:
+        super().__init__(journal.lives)
         self.journal = journal
-        self.life = Life()
-        journal.lives.append(self.life)
-
-    async def started(self) -> None:
-        await checkpoint()
-        self.life.started += 1
 
     async def receive(self, message: Any) -> object:
         journal = self.journal
@@ -131,13 +145,6 @@ class Worker(Actor[Any]):
             # Of itself, perhaps, or of one who waits for it.
             await journal.ask(other, ("nothing", number + 2000))
         return number
-
-    async def stopped(self, reason: ExitReason) -> None:
-        await checkpoint()
-        self.life.stopped += 1
-
-    def killed(self) -> None:
-        self.life.killed += 1
 
 
 async def client(world: World, journal: Journal, first: int) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from .streams import Load
+
 
 @pytest.fixture(scope="module")
 def anyio_backend(
@@ -13,3 +15,9 @@ def anyio_backend(
 ) -> tuple[str, dict[str, Any]]:
     """Run the test on asyncio, then on Trio, both on a virtual clock."""
     return virtual_backend
+
+
+@pytest.fixture
+def load() -> Load:
+    """What a stream runs."""
+    return Load()

@@ -186,6 +186,18 @@ def worker(
     )
 
 
+def spec(name: str = "a", **options: Any) -> ChildSpec[object]:
+    """A spec of a `Plain`."""
+    return ChildSpec(name, Plain, **options)
+
+
+def acting(
+    on_start: Step | None = None, on_stop: Step | None = None, **options: Any
+) -> ChildSpec[object]:
+    """A spec of a `Worker` whose journal nobody reads, with further options."""
+    return ChildSpec("a", lambda: Worker("a", Journal(), on_start, on_stop), **options)
+
+
 async def elapse(seconds: float) -> None:
     """Let *seconds* of virtual time go by, with all that happens in them."""
     await anyio.sleep(seconds)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from greenroom import (
@@ -15,10 +13,7 @@ from greenroom.testing import wait_idle
 
 from .kit import (
     Boom,
-    Journal,
-    Plain,
-    Step,
-    Worker,
+    acting,
     child,
     elapse,
     family,
@@ -28,19 +23,10 @@ from .kit import (
     now,
     patient,
     running,
+    spec,
 )
 
 pytestmark = pytest.mark.anyio
-
-
-def spec(name: str = "a", **options: Any) -> ChildSpec[object]:
-    return ChildSpec(name, Plain, **options)
-
-
-def acting(
-    on_start: Step | None = None, on_stop: Step | None = None, **options: Any
-) -> ChildSpec[object]:
-    return ChildSpec("a", lambda: Worker("a", Journal(), on_start, on_stop), **options)
 
 
 async def test_a_child_with_a_limit_of_its_own_has_that_many_restarts() -> None:

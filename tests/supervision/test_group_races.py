@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import anyio
 import pytest
 
 from greenroom import (
     ActorNotAlive,
+    ChildSpec,
     GaveUp,
     Intensity,
     Normal,
@@ -14,6 +17,7 @@ from greenroom import (
     Shutdown,
     StartError,
     Strategy,
+    Supervisor,
 )
 from greenroom.testing import wait_idle
 
@@ -46,17 +50,27 @@ pytestmark = pytest.mark.anyio
 ALL, REST = Strategy.ONE_FOR_ALL, Strategy.REST_FOR_ONE
 
 
-async def test_a_sibling_that_crashes_in_a_group_restart_is_the_same_incident() -> None:
+def failing_again(journal: Journal) -> ChildSpec[object]:
+    """A spec whose first restart fails, and the second does not."""
+    return worker("a", journal, on_start=fails_again())
+
+
+def with_slow(strategy: Strategy, **options: Any) -> Supervisor:
+    """A supervisor of a, b and one that takes 3 s to stop."""
     journal = Journal()
-    supervisor = family(
+    return family(
         [
             worker("a", journal),
             worker("b", journal),
             worker("slow", journal, on_stop=lasting(3)),
         ],
-        strategy=ALL,
-        intensity=Intensity(1, 5.0),
+        strategy=strategy,
+        **options,
     )
+
+
+async def test_a_sibling_that_crashes_in_a_group_restart_is_the_same_incident() -> None:
+    supervisor = with_slow(ALL, intensity=Intensity(1, 5.0))
     async with running(supervisor) as top:
         child(supervisor, "a").tell(Boom())
         await elapse(1)
@@ -100,16 +114,7 @@ async def test_a_sibling_that_crashes_again_in_the_restart_is_another_incident()
 
 
 async def test_a_child_stopped_while_its_group_is_taken_down_stays_stopped() -> None:
-    journal = Journal()
-    supervisor = family(
-        [
-            worker("a", journal),
-            worker("b", journal),
-            worker("slow", journal, on_stop=lasting(3)),
-        ],
-        strategy=ALL,
-        **patient(),
-    )
+    supervisor = with_slow(ALL, **patient())
     async with running(supervisor):
         for id in ("a", "b"):
             child(supervisor, "a").tell(Boom())
@@ -126,7 +131,7 @@ async def test_a_crash_that_would_wait_does_not_if_its_child_was_stopped() -> No
     journal = Journal()
     supervisor = family(
         [
-            worker("a", journal, on_start=fails_again()),
+            failing_again(journal),
             worker("slow", journal, on_stop=lasting(3)),
         ],
         strategy=ALL,
@@ -231,15 +236,7 @@ async def test_a_start_on_order_that_a_group_restart_interrupts_has_failed(
 
 
 async def test_old_news_of_a_child_that_was_replaced_is_ignored() -> None:
-    journal = Journal()
-    supervisor = family(
-        [
-            worker("a", journal),
-            worker("b", journal),
-            worker("slow", journal, on_stop=lasting(3)),
-        ],
-        strategy=REST,
-    )
+    supervisor = with_slow(REST)
     async with running(supervisor):
         child(supervisor, "b").tell(Boom())
         await elapse(1)
@@ -322,11 +319,7 @@ async def test_later_siblings_keep_their_own_wait_when_an_earlier_one_is_stopped
     None
 ):
     journal = Journal()
-    supervisor = family(
-        [worker("a", journal, on_start=fails_again())],
-        strategy=REST,
-        **patient(),
-    )
+    supervisor = family([failing_again(journal)], strategy=REST, **patient())
     async with running(supervisor):
         await restarting(supervisor.child("a"))
         await supervisor.start_child(worker("b", journal, on_start=in_turn(None, fail)))
@@ -340,11 +333,7 @@ async def test_later_siblings_keep_their_own_wait_when_an_earlier_one_is_stopped
 
 async def test_news_of_a_wait_that_was_called_off_is_ignored() -> None:
     journal = Journal()
-    supervisor = family(
-        [worker("a", journal, on_start=fails_again())],
-        strategy=REST,
-        **patient(),
-    )
+    supervisor = family([failing_again(journal)], strategy=REST, **patient())
     async with running(supervisor):
         await restarting(supervisor.child("a"))
         await supervisor.start_child(worker("b", journal))

@@ -31,10 +31,7 @@ from greenroom.testing import wait_idle
 
 from .kit import (
     Boom,
-    Journal,
-    Plain,
-    Step,
-    Worker,
+    acting,
     child,
     crowd,
     elapse,
@@ -44,6 +41,7 @@ from .kit import (
     in_turn,
     incarnation,
     running,
+    spec,
     statuses,
 )
 
@@ -65,16 +63,6 @@ class Poison(Exception):
 def group(*errors: Exception) -> ExceptionGroup[Exception]:
     """As a task group raises them."""
     return ExceptionGroup("several", errors)
-
-
-def spec(name: str = "a", **options: Any) -> ChildSpec[object]:
-    return ChildSpec(name, Plain, **options)
-
-
-def acting(
-    on_start: Step | None = None, on_stop: Step | None = None, **options: Any
-) -> ChildSpec[object]:
-    return ChildSpec("a", lambda: Worker("a", Journal(), on_start, on_stop), **options)
 
 
 # -- the pure part ---------------------------------------------------------

@@ -14,6 +14,7 @@ from greenroom import (
     Restart,
     Shutdown,
     Strategy,
+    Supervisor,
     Undelivered,
 )
 from greenroom.testing import wait_idle
@@ -21,6 +22,7 @@ from greenroom.testing import wait_idle
 from .kit import (
     Boom,
     Journal,
+    child,
     crowd,
     elapse,
     fails_again,
@@ -105,19 +107,21 @@ async def test_a_temporary_child_is_not_restarted_after_a_failure() -> None:
     assert await _end(TEMPORARY, Killed) == ({}, None)
 
 
+def with_temporary(journal: Journal, strategy: Strategy) -> Supervisor:
+    """A supervisor of a, c and, between them, the temporary b."""
+    return family(
+        [worker("a", journal), worker("b", journal, TEMPORARY), worker("c", journal)],
+        strategy=strategy,
+    )
+
+
 @pytest.mark.parametrize("strategy", [Strategy.ONE_FOR_ALL, Strategy.REST_FOR_ONE])
 async def test_a_temporary_bystander_is_not_brought_back(strategy: Strategy) -> None:
     """Behaviour 49: temporary_bystander."""
     journal = Journal()
-    supervisor = family(
-        [worker("a", journal), worker("b", journal, TEMPORARY), worker("c", journal)],
-        strategy=strategy,
-    )
+    supervisor = with_temporary(journal, strategy)
     async with running(supervisor):
-        bystander = supervisor.child("b")
-        assert bystander is not None
-        a = supervisor.child("a")
-        assert a is not None
+        a, bystander = child(supervisor, "a"), child(supervisor, "b")
         a.tell(Boom())
         await wait_idle()
         assert statuses(supervisor) == {"a": "running", "c": "running"}
@@ -149,14 +153,9 @@ async def test_a_transient_child_that_ended_is_revived_by_a_group_restart() -> N
 async def test_the_crash_of_a_temporary_child_is_local(strategy: Strategy) -> None:
     """Behaviour 51: temporary crash is local."""
     journal = Journal()
-    supervisor = family(
-        [worker("a", journal), worker("b", journal, TEMPORARY), worker("c", journal)],
-        strategy=strategy,
-    )
+    supervisor = with_temporary(journal, strategy)
     async with running(supervisor):
-        b = supervisor.child("b")
-        assert b is not None
-        b.tell(Boom())
+        child(supervisor, "b").tell(Boom())
         await wait_idle()
         assert journal.of("start") == ["a", "b", "c"]
         assert statuses(supervisor) == {"a": "running", "c": "running"}

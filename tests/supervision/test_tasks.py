@@ -67,6 +67,16 @@ class Owner(Actor[Callable[["Owner"], object]]):
         return result
 
 
+async def start_linked(tasks: TaskSupervisor, owner: ActorRef[Any]) -> Task[Any]:
+    """A task of 100 s that *owner* has started, and is linked to."""
+
+    def start(owner: Owner) -> Task[object]:
+        return tasks.start(after, 100, owner=owner.context)
+
+    task: Any = await owner.ask(start)
+    return cast("Task[Any]", task)
+
+
 # -- start, wait -------------------------------------------------------------
 
 
@@ -192,11 +202,7 @@ async def test_a_linked_task_that_is_killed_ends_its_owner_too() -> None:
     tasks = TaskSupervisor()
     async with running(tasks) as system:
         owner = await system.spawn(Owner())
-
-        def start(owner: Owner) -> Task[object]:
-            return tasks.start(after, 100, owner=owner.context)
-
-        task: Any = await owner.ask(start)
+        task = await start_linked(tasks, owner)
         monitor = owner.monitor()
         task.ref.kill()
         reason = (await monitor.wait()).reason
@@ -315,11 +321,7 @@ async def test_a_task_that_is_cancelled_says_so_and_is_no_failure(
     tasks = TaskSupervisor()
     async with running(tasks) as system:
         owner = await system.spawn(Owner())
-
-        def start(owner: Owner) -> Task[object]:
-            return tasks.start(after, 100, owner=owner.context)
-
-        task: Any = await owner.ask(start)
+        task = await start_linked(tasks, owner)
         task.cancel()
         task.cancel()
         with pytest.raises(ActorNotAlive) as caught:
