@@ -19,7 +19,8 @@ from ._handshake import Handshake, HandshakeRefused
 from ._health import Health
 from ._hooks import PayloadHooks
 from ._identity import Identity
-from ._metrics import METRICS, Metric, MetricKind, Sample, measure
+from ._measuring import Sample, measure
+from ._metrics import METRICS, Metric, MetricKind
 from ._nestipy_bridge import TrioAsyncioBridge
 from ._options import Excess, Options
 from ._packets import Ack, AckFailure, BadFrame, Event, Frame, Packet

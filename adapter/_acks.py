@@ -54,6 +54,10 @@ class Acks:
     def __len__(self) -> int:
         return len(self._pending)
 
+    def __contains__(self, id: int) -> bool:
+        """Whether somebody waits for the ack *id*."""
+        return id in self._pending
+
     def expect(self, id: int, event: str, seconds: float) -> Ask:
         """Write down that somebody waits for the ack *id*; see `wait`.
 

@@ -21,6 +21,7 @@ from ._hooks import PayloadHooks, PostProcess, Preprocess
 from ._moderation import Moderation
 from ._nestipy import NestipyHost
 from ._options import Options
+from ._pulse import patience_of
 from ._sending import Sending
 from ._server import Server
 from ._statistics import AdapterStatistics
@@ -269,7 +270,8 @@ class ActorAdapter(Sending, Moderation):
             if not owns(self._path, scope):
                 return False
             longest = self.options.max_message_bytes
-            transport = AsgiTransport(scope, receive, send, longest)
+            patience = patience_of(self.options)
+            transport = AsgiTransport(scope, receive, send, longest, patience)
             await self._server.serve(scope, transport)
             return True
         if kind == "lifespan":

@@ -20,7 +20,7 @@ from ._bans import Bans
 from ._calling import Caller
 from ._client import address_of, headers_of
 from ._events import AUTHENTICATE_FAILED
-from ._handshake import Handshake, HandshakeRefused
+from ._handshake import Handshake, HandshakeOverdue, HandshakeRefused
 from ._identity import Identity
 from ._options import Options
 from ._origins import is_trusted
@@ -127,7 +127,7 @@ class Admission:
         if limit.cancelled_caught:
             cause = f"took longer than {self._seconds:g} s"
             AUTHENTICATE_FAILED.log(cause=cause)
-            raise HandshakeRefused(503, "authenticate took too long")
+            raise HandshakeOverdue(503, "authenticate took too long")
         if answer is None:
             raise HandshakeRefused(401, "not authenticated")
         if not isinstance(answer, Identity):

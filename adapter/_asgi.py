@@ -14,19 +14,11 @@ from anyio.lowlevel import checkpoint
 
 from ._frames import Bundle
 from ._frames import Message as Outbound
+from ._hypercorn import bound_messages, find_stopping, may_accept, spare_window
 from ._packets import Frame
+from ._queue import Queue, find_queue
 from ._transport import Listener, Stopping, TransportClosed
-from ._wire import (
-    Queue,
-    Wire,
-    bound_messages,
-    drop,
-    find_queue,
-    find_stopping,
-    find_wire,
-    may_accept,
-    spare_window,
-)
+from ._wire import Wire, drop, find_wire
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -74,6 +66,7 @@ class AsgiTransport:
         "_http_response",
         "_listener",
         "_max_bytes",
+        "_patience",
         "_queue",
         "_receive",
         "_send",
@@ -86,6 +79,7 @@ class AsgiTransport:
         receive: Receive,
         send: Send,
         max_bytes: int | None = None,
+        patience: float | None = None,
     ) -> None:
         self._receive = receive
         self._send = send
@@ -95,6 +89,9 @@ class AsgiTransport:
         self._closed = False
         # The longest message that anybody reads.
         self._max_bytes = max_bytes
+        # For how long the kernel waits for a peer that takes nothing, if somebody
+        # writes to it.
+        self._patience = patience
         # There is nothing more to receive.
         self._gone = False
         self._wire: Wire | None = None
@@ -136,6 +133,8 @@ class AsgiTransport:
                 await self._send({"type": "websocket.close", "code": 1002})
             raise TransportClosed(1006, str(error)) from error
         self._wire = find_wire(self._send)
+        if self._wire is not None and self._patience is not None:
+            self._wire.expire(self._patience)
         self._queue = find_queue(self._receive, self._send)
 
     async def refuse(self, status: int, reason: str = "") -> None:

@@ -54,6 +54,11 @@ class Bucket:
         self._messages: float = rates.message_burst
         self._bytes: float = rates.byte_burst
 
+    @property
+    def lends(self) -> bool:
+        """Whether what does not pass at once passes later."""
+        return self._rates.lends
+
     def take(self, size: int, now: float) -> float:
         """Take one message of *size* bytes out.
 

@@ -2,7 +2,8 @@
 
 It reads in a task of the server's: frame after frame, within the rates, decoded,
 and into the inbox.  It waits for room there, and so pushes back on the client; and it
-never handles anything itself but acks and pings, which must not wait.
+never handles anything itself but acks and pings, which must not wait.  What the
+server deals with by itself is heard of too where there are rates, and counts.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import anyio
 
 from ..actors import ActorNotAlive, Gate, MailboxOptions, Runtime
 from ._acks import Callback
+from ._asides import Aside
 from ._bucket import Bucket, size_of
 from ._events import READ_FAILED
 from ._identity import Identity
@@ -28,6 +30,10 @@ from ._voice import House, Voice
 
 TOO_MANY = 1008, "too many messages"
 UNREADABLE = 1008, "too many unreadable messages"
+ENDLESS = 1009, "message is too long"
+
+# In the words of the codecs.
+_TOO_LARGE = "too_large"
 
 
 @final
@@ -123,6 +129,9 @@ class Ear(Voice[Inbound]):
 
     async def _hear(self, frame: Frame) -> None:
         """Take one message, within the rates, to where it belongs."""
+        if isinstance(frame, Aside):
+            await self._hear_aside(frame)
+            return
         size = size_of(frame)
         bucket, beat = self._bucket, self.beat
         if (
@@ -146,14 +155,36 @@ class Ear(Voice[Inbound]):
             set_weight(packet, size)
             await self.context.ref.send(packet)
             return
-        if beat is not None:
-            beat.hear_ack(packet.id)
-        if isinstance(packet, Ack):
+        if beat is not None and beat.hear_ack(packet.id):
+            return
+        if packet.id not in self._acks:
+            self._house.count("ignored_acks")
+        elif isinstance(packet, Ack):
             callback = self._acks.answered(packet.id, packet.data)
             if callback is not None:
                 await self.context.ref.send(Answered(callback, packet.data, size))
         else:
             self._acks.failed(packet.id, packet.code, packet.message)
+
+    async def _hear_aside(self, aside: Aside) -> None:
+        """Take what came beside messages: each of its frames counts as one."""
+        bucket = self._bucket
+        if aside.endless and self.connected:
+            self._house.count("oversized")
+            # The server has said so, and the client may not have heard it.
+            self.close(*ENDLESS)
+        if bucket is None:
+            return
+        now, octets, wait = self.context.runtime.tick(), aside.octets, 0.0
+        for _ in range(aside.frames):
+            seconds = bucket.take(octets, now)
+            octets = 0
+            if bucket.lends:
+                wait = max(wait, seconds)
+            elif seconds:
+                await self._passes(seconds)
+        if wait:
+            await self._passes(wait)
 
     async def _passes(self, seconds: float) -> bool:
         """A message has come *seconds* too early: whether it is handled all the same.
@@ -186,13 +217,19 @@ class Ear(Voice[Inbound]):
 
     def _strike(self, bad: BadFrame, last: tuple[int, str]) -> None:
         """Answer *bad*, or disconnect with *last* if it is one too many."""
-        self._house.count("strikes")
+        if not self.connected:
+            return  # of who is being seen off there may be much more to come
+        house = self._house
+        house.count("strikes")
+        if bad.code == _TOO_LARGE:
+            house.count("oversized")
         self._strikes += 1
-        if self._strikes > self._house.options.max_strikes:
+        if self._strikes > house.options.max_strikes:
+            house.count("struck_out")
             self.close(*last)
             return
         # Not waited for: who does not read its errors is too slow like any other.
-        self.writer.outbox.put(self._house.answers.to_unreadable(bad))
+        self.writer.outbox.put(house.answers.to_unreadable(bad))
 
     def _answers_ping(self, packet: Event) -> bool:
         """Answer the client's own ping, unless that is the application's event.

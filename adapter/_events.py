@@ -254,7 +254,7 @@ NOT_RUNNING = LogEvent(
     "a client was refused: the adapter is not running; pass it the lifespan scope, "
     "or enter adapter.running()",
     (),
-    "a client came, but nobody has started the adapter",
+    "a client came, but nobody has started the adapter; said once until it runs",
 )
 ADAPTER_FAILED = LogEvent(
     "adapter_failed",

@@ -9,7 +9,6 @@ from ._asgi import Scope
 from ._client import address_of, headers_of, query_of
 
 
-@final
 class HandshakeRefused(Exception):
     """Raise it in the hook of `ActorAdapter.authenticate` to turn a client away.
 
@@ -25,6 +24,10 @@ class HandshakeRefused(Exception):
 
     def __str__(self) -> str:
         return f"{self.status} {self.reason}"
+
+
+class HandshakeOverdue(HandshakeRefused):
+    """The hook took too long."""
 
 
 @final

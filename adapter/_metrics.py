@@ -1,30 +1,17 @@
-"""Metrics: one table of all that is counted, from which every exporter is made.
-
-Whoever measures may do so in another thread, as exporters do: everything is read
-in place, nobody is asked and nothing is locked.
-"""
+"""Metrics: one table of all that is counted, from which every exporter is made."""
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from operator import attrgetter
+from dataclasses import dataclass
 from typing import final
-
-from ..actors import Undelivered
-from ._adapter import ActorAdapter
-from ._errors import NotRunning
-from ._events import METRICS_FAILED
-from ._health import Health
-from ._statistics import AdapterStatistics
 
 
 class MetricKind(enum.Enum):
     """What may become of a number."""
 
     COUNTER = "counter"
-    """It only grows, until the process or the adapter is started anew."""
+    """It only grows, as long as the process lasts; that of actors, for one run."""
     GAUGE = "gauge"
     """It goes up and down."""
 
@@ -49,47 +36,6 @@ class Metric:
     help: str
     source: str
     label: str | None = None
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One number, as it was at one moment.
-
-    Attributes:
-        metric: What it is.
-        value: How much.
-        labels: Which of several, if there are several.
-    """
-
-    metric: Metric
-    value: float
-    labels: Mapping[str, str]
-
-
-def _no_letters() -> Mapping[str, int]:
-    # All reasons, always: what has not been there cannot be seen to grow.
-    return {why.value: 0 for why in Undelivered}
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class _System:
-    """The actors behind the connections."""
-
-    actors: int = 0
-    restarts: int = 0
-    dead_letters: Mapping[str, int] = field(default_factory=_no_letters)
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class _Reading:
-    """What is measured; `Metric.source` is looked up here."""
-
-    statistics: AdapterStatistics
-    health: Health
-    system: _System
 
 
 _COUNTER, _GAUGE = MetricKind.COUNTER, MetricKind.GAUGE
@@ -159,6 +105,13 @@ METRICS: tuple[Metric, ...] = (
         "statistics.refused_unauthorised",
     ),
     Metric(
+        "half_handshakes",
+        _COUNTER,
+        "{connection}",
+        "Handshakes given up before they were accepted: by the client, or too slow.",
+        "statistics.half_handshakes",
+    ),
+    Metric(
         "connections_expired",
         _COUNTER,
         "{connection}",
@@ -187,10 +140,24 @@ METRICS: tuple[Metric, ...] = (
         "statistics.strikes",
     ),
     Metric(
+        "struck_out",
+        _COUNTER,
+        "{connection}",
+        "Clients disconnected because they had too many of them.",
+        "statistics.struck_out",
+    ),
+    Metric(
+        "oversized",
+        _COUNTER,
+        "{message}",
+        "Messages too long to be read, those that never ended included.",
+        "statistics.oversized",
+    ),
+    Metric(
         "rate_limited",
         _COUNTER,
         "{message}",
-        "Those of them beyond the rates.",
+        "Those of the strikes beyond the rates.",
         "statistics.rate_limited",
     ),
     Metric(
@@ -203,15 +170,22 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         "throttled",
         _COUNTER,
-        "{message}",
-        "Messages that were made to wait because of the rates.",
+        "{wait}",
+        "Times that a client was made to wait because of the rates.",
         "statistics.throttled",
+    ),
+    Metric(
+        "ignored_acks",
+        _COUNTER,
+        "{message}",
+        "Acks that nobody waited for: late, or made up.",
+        "statistics.ignored_acks",
     ),
     Metric(
         "pings",
         _COUNTER,
         "{message}",
-        "Pings sent to clients that were silent.",
+        "Pings sent to clients that were silent, or that were not read.",
         "statistics.pings",
     ),
     Metric(
@@ -345,47 +319,3 @@ METRICS: tuple[Metric, ...] = (
     ),
 )
 """All of them, in the order of the docs."""
-
-_READERS = {metric: attrgetter(metric.source) for metric in METRICS}
-
-
-def measure(adapter: ActorAdapter) -> tuple[Sample, ...]:
-    """Read all `METRICS` of *adapter*, running or not.
-
-    For exporters: from any thread, without waiting, and it never raises.  A fault
-    of ours is logged, and then there are no samples.
-    """
-    try:
-        reading = _Reading(adapter.statistics(), adapter.health(), _system_of(adapter))
-        return tuple(
-            sample
-            for metric, read in _READERS.items()
-            for sample in _samples(metric, read(reading))
-        )
-    except Exception as error:
-        METRICS_FAILED.log(error)
-        return ()
-
-
-def _samples(metric: Metric, found: float | Mapping[str, int]) -> Iterator[Sample]:
-    if metric.label is None:
-        assert not isinstance(found, Mapping)
-        yield Sample(metric, float(found), {})
-        return
-    assert isinstance(found, Mapping)
-    for name, value in found.items():
-        yield Sample(metric, float(value), {metric.label: name})
-
-
-def _system_of(adapter: ActorAdapter) -> _System:
-    try:
-        system = adapter.system
-    except NotRunning:
-        return _System()
-    runtime = system.runtime
-    letters = system.dead_letters.counts
-    return _System(
-        len(runtime.cells),
-        runtime.restarts,
-        {**_no_letters(), **{why.value: count for why, count in letters.items()}},
-    )

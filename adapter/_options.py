@@ -53,6 +53,7 @@ class Options:
             they are so many, its reader stops reading and TCP pushes back.
         inbox_bytes: Bytes of one client's messages that wait for its handlers.
         message_rate: Messages that one client may send, by second; 0 for no bound.
+            Each ping and pong of the WebSocket counts as one, and each fragment.
         message_burst: So many it may send at once, after a silence.
         byte_rate: Bytes that one client may send, by second; 0 for no bound.
         byte_burst: So many it may send at once, after a silence.
@@ -155,7 +156,8 @@ class Options:
         _check_path("health_path", self.health_path)
 
     def _check_history(self) -> None:
-        # What a client has missed is put in its outbox in one go.
+        # Nowhere else: what a client has missed of a room that it is in is put in
+        # its outbox in one go, and one that did not fit would cost it its connection.
         for kept, bound in (
             ("history_messages", "outbox_messages"),
             ("history_bytes", "outbox_bytes"),

@@ -1,8 +1,9 @@
 """Pieces: a message on its way in, and no more of it than may be read.
 
 It takes the place of hypercorn's own buffer.  That one holds 16 MiB by default,
-whatever the adapter reads; and once a message is longer it says goodbye, but goes
-on adding to it for as long as the client goes on sending.
+whatever the adapter reads; once a message is longer it says goodbye, but goes on
+adding to it for as long as the client goes on sending; and a message of empty
+fragments is never any longer.
 """
 
 from __future__ import annotations
@@ -16,6 +17,10 @@ class Piece(Protocol):
 
     data: Any
     message_finished: bool
+
+
+# What an empty piece counts: it had a head, and more where it was thrown away.
+_EMPTY = 256
 
 
 @final
@@ -36,7 +41,7 @@ class Pieces:
     def __init__(self, most: int, limit: int) -> None:
         self._most = most + 1
         self._limit = limit
-        # Of all that came of a message that comes in parts.
+        # Of all that came of a message that comes in parts, empty ones included.
         self._length = 0
         # The message, once it is complete; what was gathered of it until then.
         self._whole: str | bytes | StringIO | BytesIO | None = None
@@ -56,14 +61,21 @@ class Pieces:
             self._length = 0
             self._whole = StringIO() if isinstance(data, str) else BytesIO()
         gathered: Any = self._whole
-        room = self._most - self._length
+        room = self._most - gathered.tell()
         if room > 0:
             gathered.write(data[:room])
         self._length += len(data)
-        if self._length > self._limit:
+        if not (data or piece.message_finished):
+            self._length += _EMPTY
+        if self.endless:
             from hypercorn.protocol.ws_stream import FrameTooLargeError
 
             raise FrameTooLargeError
+
+    @property
+    def endless(self) -> bool:
+        """Whether the latest message was longer than hypercorn allows."""
+        return self._length > self._limit
 
     def clear(self) -> None:
         """The message has been handed over."""

@@ -8,6 +8,10 @@ One round over all clients every so often, and no clock: silence is counted in
 rounds.  So a message costs its client's reader one assignment, and the time for
 which this process was stopped is held against nobody, since it is one round.
 Everything may so come one round late, and nothing early.
+
+Of a client that is not read, for it is throttled or its inbox is full, no answer is
+expected.  It is pinged all the same, whatever was heard of it: one that has left is
+found out by writing to it, and by nothing else until all it ever sent is read.
 """
 
 from __future__ import annotations
@@ -43,6 +47,11 @@ _SHORTEST = 0.01
 # Clients between checkpoints.
 _AT_ONCE = 256
 
+# Rounds in a row in which those are pinged who are not read.  The first write makes
+# the kernel of one that has left say so; the second fails, of which asyncio tells
+# nobody; so does the third.
+_CALLS = 3
+
 
 @final
 class Beat:
@@ -63,16 +72,19 @@ class Beat:
         # For how many rounds there was nothing, and nothing but answers.
         self.silent = 0
         self.idle = 0
-        # The id of the latest ping, and the silence by which it is answered.
+        # The id of pings, once there was one, and the silence by which the latest
+        # must be answered.
         self.ping: int | None = None
         self.overdue = math.inf
 
-    def hear_ack(self, id: int) -> None:
-        """An ack has come, which may answer a ping."""
+    def hear_ack(self, id: int) -> bool:
+        """An ack has come; whether it answers a ping."""
         if id != self.ping:
             self.heard = WORD
-        elif not self.heard:
+            return False
+        if not self.heard:
             self.heard = _PONG
+        return True
 
 
 class Patient(Protocol):
@@ -131,9 +143,12 @@ class Pulse:
         self._idle_after = self._rounds(options.idle_seconds)
         self._pong_within = max(1, math.ceil(options.pong_seconds / self._seconds))
         self._runtime: Runtime | None = None
-        # Of the round that is on.
+        # How many rounds there were, and how many of them are left in which those
+        # are pinged who are not read.
+        self._number = 0
+        self._calls = 0
+        # Always the same: an answer that comes late is an answer.
         self._ping: Outgoing | None = None
-        self._id = 0
 
     def _rounds(self, seconds: float) -> float:
         return math.ceil(seconds / self._seconds) if seconds else math.inf
@@ -151,7 +166,9 @@ class Pulse:
         )
 
     async def _round(self, runtime: Runtime) -> None:
-        self._ping = None
+        self._number += 1
+        if self._number >= self._ping_after:
+            self._number, self._calls = 0, _CALLS
         try:
             for number, patient in enumerate(tuple(self._patients.values()), 1):
                 if patient.beat is not None and patient.is_set_up and patient.connected:
@@ -160,6 +177,7 @@ class Pulse:
                     await checkpoint()
         finally:
             # Also when somebody has cancelled this task natively.
+            self._calls -= 1
             if self._patients:
                 self._wait(runtime)
             else:
@@ -168,8 +186,10 @@ class Pulse:
     def _look_at(self, patient: Patient, beat: Beat) -> None:
         heard, beat.heard = beat.heard, _NOTHING
         if beat.held or patient.inbox_full:
-            # What it says is not read: the silence is ours.
+            # What it says is not read: the silence is ours, and the missing answer.
             heard = WORD
+            if self._calls > 0:
+                self._send_ping(patient, beat)
         if heard:
             beat.silent, beat.overdue = 0, math.inf
         else:
@@ -182,22 +202,26 @@ class Pulse:
             self._count("unanswered")
             UNANSWERED.log(sid=patient.sid)
             patient.close(*NO_ANSWER)
-        elif beat.silent >= self._ping_after and beat.overdue == math.inf:
-            self._send_ping(patient, beat)
+        elif (
+            beat.silent >= self._ping_after
+            and beat.overdue == math.inf
+            and self._send_ping(patient, beat)
+        ):
+            beat.overdue = beat.silent + self._pong_within
 
-    def _send_ping(self, patient: Patient, beat: Beat) -> None:
+    def _send_ping(self, patient: Patient, beat: Beat) -> bool:
         if self._ping is None:
-            # The same for all of one round: encoded, and framed, once.
-            self._id = self._next_id()
-            frame = self._codec.event(PING, None, ROOT, self._id)
-            self._ping = Outgoing(frame, volatile=True)
+            id = self._next_id()
+            frame = self._codec.event(PING, None, ROOT, id)
+            self._ping = Outgoing(frame, id=id, volatile=True)
         outbox = patient.writer.outbox
         # Where it is full, the deadline of its write will tell.
-        if outbox.has_room(self._ping):
-            beat.ping = self._id
-            beat.overdue = beat.silent + self._pong_within
-            self._count("pings")
-            outbox.put(self._ping)
+        if not outbox.has_room(self._ping):
+            return False
+        beat.ping = self._ping.id
+        self._count("pings")
+        outbox.put(self._ping)
+        return True
 
 
 def pulse_of(
@@ -211,3 +235,13 @@ def pulse_of(
     if not options.ping_seconds and not options.idle_seconds:
         return None
     return Pulse(options, patients, codec, next_id, count)
+
+
+def patience_of(options: Options) -> float | None:
+    """For how long the kernel may wait for a peer that answers nothing, not even TCP.
+
+    Who is pinged is written to, so it will find out.  None: as it likes.
+    """
+    if not options.ping_seconds:
+        return None
+    return max(options.ping_seconds + options.pong_seconds, options.send_seconds)

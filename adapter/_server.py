@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import itertools
 import secrets
-from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, final
 
@@ -23,34 +22,31 @@ from ..supervision import ActorSystem, ChildSpec, DynamicSupervisor, Restart
 from ._admission import Admission
 from ._answers import Answers
 from ._asgi import Scope
+from ._asides import want_asides
 from ._bucket import rates_of
 from ._calling import DIRECT, Caller
-from ._client import Client, address_of
+from ._client import Client
 from ._codec import Codec
 from ._connection import Connection
 from ._dispatcher import Dispatcher
 from ._drain import Drain, Farewell
 from ._ear import inbox_options
 from ._errors import NotRunning
-from ._events import (
-    CONNECTED,
-    DISCONNECTED,
-    NOT_RUNNING,
-    REFUSED,
-)
-from ._handshake import HandshakeRefused
+from ._events import NOT_RUNNING
+from ._handshake import HandshakeOverdue, HandshakeRefused
 from ._health import Health
 from ._history import Histories
 from ._identity import Identity
+from ._ledger import Ledger
 from ._options import Excess, Options
 from ._outgoing import outbox_options
+from ._outlast import outlast
 from ._presence import Presences
 from ._pulse import pulse_of
-from ._rooms import ALL, SID_PREFIX
+from ._rooms import SID_PREFIX
 from ._shield import mend_hypercorn
-from ._statistics import AdapterStatistics, Flow
+from ._statistics import AdapterStatistics
 from ._transport import Stopping, Transport, TransportClosed
-from ._writer import STALLED, TOO_LARGE, TOO_MANY
 
 
 @final
@@ -89,18 +85,17 @@ class Server:
         self.system: ActorSystem | None = None
         self._supervisor: DynamicSupervisor | None = None
         self._drain = Drain(options, self.connections)
-        # What an ended connection leaves behind: its numbers.
-        self._counts: Counter[str] = Counter()
+        self._ledger = Ledger()
         self.admission = Admission(options)
         self.answers = Answers(codec, debug=debug, count=self.count)
-        self._inbound = Flow()
-        self._outbound = Flow()
         self._ids = itertools.count(1)
         self.pulse = pulse_of(
             options, self.connections, codec, self.next_id, self.count
         )
         # Whether somebody waits for the word that the server is to stop.
         self._listens = False
+        # Whether it was said that it does not run, since it does not.
+        self._complained = False
 
     # -- running -----------------------------------------------------------
 
@@ -126,7 +121,7 @@ class Server:
                 self.system = system
                 self._supervisor = connections
                 self._drain.farewell = None
-                self._listens = False
+                self._listens = self._complained = False
                 self.admission.bans.clear()
                 try:
                     yield system
@@ -197,7 +192,7 @@ class Server:
                     if connection.is_set_up:
                         # Without effect if the client, or a handler, was first.
                         connection.close(*self._drain.words())
-                        await _outlast(connection.gone.wait)
+                        await outlast(connection.gone.wait)
                     else:
                         connection.let_go()
                         await self._send_away(transport)
@@ -212,16 +207,21 @@ class Server:
             identity = await self._identify(scope)
             self._check_accepting()
         except HandshakeRefused as refused:
+            if isinstance(refused, HandshakeOverdue):
+                self.count("half_handshakes")
             await self._refuse(scope, transport, refused)
             return None
+        if self.rates is not None:
+            want_asides(scope)
         try:
             await transport.accept(self.admission.subprotocol(scope))
         except TransportClosed:
+            self.count("half_handshakes")
             return None
         system = self.system
         if system is None or not self.accepting:
             # It began to drain while the client waited.
-            self._counts["refused"] += 1
+            self._ledger.refused(scope, HandshakeRefused(503, "draining"))
             await self._send_away(transport)
             return None
         if not self._listens and transport.stopping is not None:
@@ -234,9 +234,7 @@ class Server:
             self, sid, scope, transport, gone, identity, self.forget
         )
         self.connections[sid] = connection
-        self._counts["connections"] += 1
-        if CONNECTED.enabled:
-            CONNECTED.log(sid=sid, address=address_of(scope), user=_user_of(connection))
+        self._ledger.opened(connection)
         return connection
 
     def _check_accepting(self) -> None:
@@ -255,14 +253,11 @@ class Server:
     async def _refuse(
         self, scope: Scope, transport: Transport, refused: HandshakeRefused
     ) -> None:
-        self._counts["refused"] += 1
-        self._counts[f"refused {refused.status}"] += 1
-        if self._supervisor is None:
+        if self._supervisor is None and not self._complained:
+            # Once: a flood of handshakes must not flood the log.
+            self._complained = True
             NOT_RUNNING.log()
-        elif REFUSED.enabled:
-            REFUSED.log(
-                address=address_of(scope), status=refused.status, reason=refused.reason
-            )
+        self._ledger.refused(scope, refused)
         await transport.refuse(refused.status, refused.reason)
 
     async def _drain_at(self, stopping: Stopping) -> None:
@@ -297,26 +292,12 @@ class Server:
 
     def count(self, what: str) -> None:
         """Count something that happened."""
-        self._counts[what] += 1
+        self._ledger.count(what)
 
     def forget(self, connection: Connection) -> None:
         """*connection* is gone: keep its numbers and forget it."""
         del self.connections[connection.sid]
-        if connection.is_set_up:
-            inbox = connection.context.mailbox.statistics()
-            self._inbound = self._inbound.plus(inbox, ended=True)
-            outbox = connection.writer.outbox.statistics()
-            self._outbound = self._outbound.plus(outbox, ended=True)
-            if DISCONNECTED.enabled:
-                DISCONNECTED.log(
-                    sid=connection.sid,
-                    user=_user_of(connection),
-                    code=connection.close_code,
-                    reason=connection.close_reason,
-                    seconds=connection.context.runtime.now() - connection.since,
-                    received=inbox.accepted,
-                    sent=outbox.handled,
-                )
+        self._ledger.closed(connection)
 
     def kick(
         self, is_meant: Callable[[Connection], bool], code: int, reason: str
@@ -352,62 +333,11 @@ class Server:
 
     def statistics(self) -> AdapterStatistics:
         """A frozen snapshot."""
-        # A copy: it may be the thread of an exporter that asks.
-        live = [each for each in self.connections.copy().values() if each.is_set_up]
-        inbound = self._inbound.plus_all(each.context.mailbox for each in live)
-        outbound = self._outbound.plus_all(each.writer.outbox for each in live)
-        counts = self._counts
-        histories, history_messages, history_bytes = self.histories.sizes()
-        return AdapterStatistics(
-            connections=len(self.connections),
-            connections_total=counts["connections"],
-            refused=counts["refused"],
-            refused_full=counts["refused 503"] + counts["refused 429"],
-            refused_unauthorised=counts["refused 401"] + counts["refused 403"],
-            expired=counts["expired"],
-            kicked=counts["kicked"],
-            rejected=counts["rejected"],
-            strikes=counts["strikes"],
-            rate_limited=counts["rate_limited"],
-            rate_closed=counts["rate_closed"],
-            throttled=counts["throttled"],
-            pings=counts["pings"],
-            unanswered=counts["unanswered"],
-            idle=counts["idle"],
-            handler_errors=counts["handler_errors"],
-            overflows=counts[TOO_MANY] + counts[TOO_LARGE],
-            overflows_by_bytes=counts[TOO_LARGE],
-            stalls=counts[STALLED],
-            dropped=counts["dropped"],
-            unknown_recipients=counts["unknown_recipients"],
-            rooms=sum(group != ALL for group in self.registry.sizes()),
-            present=len(self.presences),
-            histories=histories,
-            history_messages=history_messages,
-            history_bytes=history_bytes,
-            recovered=counts["recovered"],
-            not_recovered=counts["not_recovered"],
-            inbound=inbound,
-            outbound=outbound,
+        return self._ledger.statistics(
+            # A copy: it may be the thread of an exporter that asks.
+            self.connections.copy(),
+            self.registry,
+            self.presences,
+            self.histories,
             draining=self._drain.farewell is not None,
         )
-
-
-def _user_of(connection: Connection) -> str | None:
-    return None if connection.identity is None else connection.identity.user
-
-
-async def _outlast(wait: Callable[[], Awaitable[None]]) -> None:
-    """Wait to the end, whoever cancels meanwhile."""
-    native: BaseException | None = None
-    waiting = True
-    with anyio.CancelScope(shield=True):
-        while waiting:
-            try:
-                await wait()
-                waiting = False
-            except anyio.get_cancelled_exc_class() as cancelled:
-                # Only a native Task.cancel() gets past the shield.
-                native = cancelled
-    if native is not None:
-        raise native

@@ -2,8 +2,8 @@
 
 Any client can make it raise, which ends its Trio worker; inflate a few bytes to
 many megabytes; or take tiny frames, and answer pings, without ever letting others
-have their turn.  Like the wire this is private API of hypercorn; where it is not
-as it was, nothing is done.
+have their turn, or telling anybody.  Like the wire this is private API of
+hypercorn; where it is not as it was, nothing is done.
 """
 
 from __future__ import annotations
@@ -16,13 +16,17 @@ from typing import Any, final
 
 from anyio.lowlevel import checkpoint
 
+from ._asides import Aside, Asides, wants_asides
 from ._events import HYPERCORN_FAILED
 from ._inflate import bound_inflating
 from ._tested import TESTED, found
+from ._transport import TransportClosed
 
-# Bytes of what has come that are read in one go: some 300 of the smallest frames,
-# which take 10 to 20 ms.
-_SIP = 2048
+# Bytes of what has come that are read in one go: some 80 of the smallest frames,
+# which take a millisecond or two.  Of a client that is told to go nobody hears any
+# more, and it may be one of hundreds that are still sending.
+_SIP = 512
+_LAST_SIP = 64
 
 
 def _split(value: bytes) -> list[str]:
@@ -66,28 +70,44 @@ def _contained(run: Callable[[Any], Awaitable[None]]) -> Callable[[Any], Any]:
 class Sips:
     """In place of a WebSocket stream's ``handle``: a little at a time.
 
-    Between, everybody else has a turn.
+    Between, everybody else has a turn; and its app is told what has come beside
+    messages, which may make it wait.
+
+    Attributes:
+        asides: What has come, where it counts.
     """
 
-    __slots__ = ("_stream",)
+    __slots__ = ("_stream", "asides")
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
+        self.asides: Asides | None = None
 
     async def __call__(self, event: Any) -> None:
         """Handle *event*, of what has come."""
         stream = self._stream
         handle: Callable[[Any, Any], Awaitable[None]] = stream.__class__.handle
         data: bytes | None = getattr(event, "data", None)
-        if data is None or len(data) <= _SIP:
+        if data is None:
             await handle(stream, event)
             return
-        at = 0
-        while at < len(data):
-            sip = max(_SIP, self._expected())
-            await handle(stream, type(event)(event.stream_id, data[at : at + sip]))
+        at, end = 0, len(data)
+        while True:
+            sip = max(self._sip(), self._expected())
+            if sip < end:
+                event = type(event)(event.stream_id, data[at : at + sip])
+            await handle(stream, event)
+            if (aside := self._aside()) is not None:
+                await self._tell(aside)
             at += sip
+            if at >= end:
+                return
             await checkpoint()
+
+    def _sip(self) -> int:
+        connection = getattr(self._stream, "connection", None)
+        state = getattr(connection, "state", None)
+        return _LAST_SIP if getattr(state, "name", "") == "LOCAL_CLOSING" else _SIP
 
     def _expected(self) -> int:
         """What is still to come of a frame that has begun: cheap, however long."""
@@ -98,18 +118,45 @@ class Sips:
                 return left
         return 0
 
+    def _aside(self) -> Aside | None:
+        """What the last sip had beside messages; None for nothing."""
+        stream, asides = self._stream, self.asides
+        if stream.buffer.endless:
+            aside = Aside(0, 0, endless=True)
+        elif asides is not None and asides.come:
+            aside = Aside(*asides.take())
+        else:
+            return None
+        # Who has gone has been reported, and nothing may follow that.
+        return None if stream.closed else aside
+
+    async def _tell(self, aside: Aside) -> None:
+        message = {"type": "websocket.receive", "bytes": aside, "text": None}
+        await self._stream.app_put(message)
+
 
 def bound_stream(stream: Any, max_bytes: int) -> None:
-    """Before the accept: bound what one message of *stream* costs to read."""
-    stream.handle = Sips(stream)
+    """Before the accept: bound what one message of *stream* costs to read.
+
+    Raises:
+        TransportClosed: Its client has not waited; hypercorn would ignore the
+            accept.
+    """
+    if stream.closed:
+        raise TransportClosed(1006)
+    sips = stream.handle = Sips(stream)
     handshake = stream.handshake
     accept = handshake.accept
+    counts = wants_asides(stream.scope)
 
     def accepting(*words: Any) -> Any:
         answer = accept(*words)
-        for extension in answer[2]._proto.extensions:
+        connection = answer[2]
+        for extension in connection._proto.extensions:
             if extension.enabled():
                 bound_inflating(extension, max_bytes)
+        if counts:
+            sips.asides = connection.events = Asides(connection, max_bytes)
         return answer
 
     handshake.accept = accepting

@@ -57,24 +57,33 @@ class Flow:
 @final
 @dataclass(frozen=True, slots=True)
 class AdapterStatistics:
-    """What the adapter has seen since it was started.
+    """What the adapter has seen since it was made, and what there is of it now.
+
+    All that only grows goes on from one run to the next.
 
     Attributes:
         connections: Clients connected now.
-        connections_total: Connections accepted since the start.
+        connections_total: Connections accepted.
         refused: Handshakes refused, for whatever reason.
         refused_full: Those of them refused because there was no room (HTTP 503, and
             429 by address), or because it was draining.
         refused_unauthorised: Those of them that were not let in by origin, ban or
             ``authenticate`` (HTTP 401 and 403).
+        half_handshakes: Handshakes that were given up before they were accepted: the
+            client left, or asked for what the server cannot do, or ``authenticate``
+            took too long (which counts as refused, too).
         expired: Clients disconnected because their credentials have expired.
         kicked: Clients disconnected by `ActorAdapter.kick` or `ActorAdapter.ban`.
         rejected: Clients turned away by ``on_connect``.
         strikes: Unreadable messages, and those beyond the rates with `Excess.STRIKE`.
-        rate_limited: Those of them beyond the rates.
+        struck_out: Clients disconnected because they had too many of them.
+        oversized: Messages that were too long to be read, and those given up for
+            they never ended.
+        rate_limited: Those of the strikes beyond the rates.
         rate_closed: Clients disconnected by `Excess.CLOSE`.
-        throttled: Messages that were made to wait by `Excess.THROTTLE`.
-        pings: Pings sent to clients that were silent.
+        throttled: Times that a client was made to wait by `Excess.THROTTLE`.
+        ignored_acks: Acks that nobody waited for: late, or made up.
+        pings: Pings sent to clients that were silent, or that were not read.
         unanswered: Clients disconnected because they did not answer one.
         idle: Clients disconnected because they were silent for too long.
         handler_errors: Handlers that raised something unforeseen.
@@ -101,13 +110,17 @@ class AdapterStatistics:
     refused: int
     refused_full: int
     refused_unauthorised: int
+    half_handshakes: int
     expired: int
     kicked: int
     rejected: int
     strikes: int
+    struck_out: int
+    oversized: int
     rate_limited: int
     rate_closed: int
     throttled: int
+    ignored_acks: int
     pings: int
     unanswered: int
     idle: int

@@ -1,11 +1,8 @@
-"""The wire: stock hypercorn's TCP connection, reached from its ASGI ``send``.
+"""The wire: a client's TCP connection, written to past ASGI.
 
-ASGI has no words for "write this if you can do so at once", for "drop this
-client", and for "the server has been told to stop".  hypercorn hands the app bound
-methods: from the owner of ``send`` there is a way to all three.  That way is
-private API of hypercorn, so it is walked in this file only, and only where every
-step is what this was written for, hypercorn 0.18 and WebSocket over HTTP/1.1.
-Everywhere else `find_wire` is None, and plain ASGI does it.
+ASGI has no words for "write this if you can do so at once", and none for "drop this
+client".  Where there is a way into hypercorn (see `_hypercorn`), both can be done
+all the same.
 
 The law: a frame is written whole, or its rest before anything else, hypercorn's
 own pongs and closes included.
@@ -17,21 +14,16 @@ import os
 import socket
 import struct
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
-from types import FunctionType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any, Protocol, final
 
-import anyio
-from anyio.lowlevel import checkpoint
-
 from ._baton import Baton
-from ._events import HYPERCORN_UNEXPECTED, HYPERCORN_UNTESTED
 from ._frames import WINDOW_BITS, Bundle, Message
-from ._pieces import Pieces
-from ._shield import bound_stream
-from ._tested import TESTED, found
-from ._transport import Stopping, TransportClosed
+from ._hypercorn import innermost, is_unexpected, server_of, stream_of
+from ._multiplexed import reset
+from ._transport import TransportClosed
 
 # Bytes that asyncio may still hold of what was written before.  uvloop writes
 # only when the loop turns, so with none at all it would never be direct.
@@ -278,52 +270,6 @@ def _deflates(proto: Any) -> bool:
     )
 
 
-def _innermost(send: object) -> object:
-    """The server's own, if *send* is what middleware has put around it.
-
-    Where that calls it ``send``, as Starlette does: for all but writing, which
-    must not pass by whoever wants to see it.
-    """
-    for _ in range(16):  # so deep at most: there may be circles
-        if not isinstance(send, FunctionType) or send.__closure__ is None:
-            break
-        inner = dict(zip(send.__code__.co_freevars, send.__closure__, strict=True))
-        if "send" not in inner:
-            break
-        send = inner["send"].cell_contents
-    return send
-
-
-def _stream_of(send: object) -> Any:
-    """hypercorn's WebSocket stream, if *send* is its own."""
-    stream = getattr(send, "__self__", None)
-    if type(stream).__module__ != "hypercorn.protocol.ws_stream" or not _is_known():
-        return None
-    return stream
-
-
-def _server_of(stream: Any) -> Any:
-    """hypercorn's TCP connection behind *stream*; None for HTTP/2."""
-    protocol = getattr(getattr(stream, "send", None), "__self__", None)
-    # Several streams share one connection with HTTP/2.
-    if type(protocol).__name__ != "H11Protocol":
-        return None
-    return getattr(getattr(protocol, "send", None), "__self__", None)
-
-
-_known: bool | None = None
-
-
-def _is_known() -> bool:
-    """Whether hypercorn is the one that this was tested with; said once if not."""
-    global _known
-    if _known is None:
-        _known = found().startswith(TESTED)
-        if not _known:
-            HYPERCORN_UNTESTED.log(version=found(), tested=TESTED)
-    return _known
-
-
 class _Unheard:
     """An event that nobody will ever wait for."""
 
@@ -349,9 +295,8 @@ def _forget_http(stream: Any) -> None:
 
 def find_wire(send: object) -> Wire | None:
     """The way past *send*, of a WebSocket that has been accepted."""
-    global _known
-    stream = _stream_of(send)
-    server = _server_of(stream)
+    stream = stream_of(send)
+    server = server_of(stream)
     if server is None:
         return None
     wire: Wire
@@ -371,56 +316,23 @@ def find_wire(send: object) -> Wire | None:
             return None
         _forget_http(stream)
     except AttributeError as error:
-        _known = False
-        HYPERCORN_UNEXPECTED.log(cause=str(error))
+        is_unexpected(error)
         return None
     return wire
 
 
-class Queue:
-    """hypercorn's queue of messages for one app, which need not go through it."""
-
-    __slots__ = ("_source", "_stream")
-
-    def __init__(self, source: Any, stream: Any) -> None:
-        self._source = source
-        self._stream = stream
-
-    @property
-    def in_use(self) -> bool:
-        """Whether something waits in it, or nothing more will come."""
-        source = self._source
-        if hasattr(source, "qsize"):
-            waiting: int = source.qsize()
-        else:
-            waiting = source.statistics().current_buffer_used
-        return waiting > 0 or bool(self._stream.closed)
-
-    def divert(self, take: Callable[[Any], Awaitable[None]]) -> None:
-        """Have what comes from now on taken by *take*, and let the queue go."""
-        self._stream.app_put = take
-        # hypercorn holds the queue as long as its app runs: 1 to 3 kB of nothing.
-        vars(self._source).clear()
-
-
-def find_queue(receive: object, send: object) -> Queue | None:
-    """The queue between *receive* and hypercorn, if both ends are its own."""
-    stream = _stream_of(send)
-    # Streams of one connection wait for one another: that is what the queue is for.
-    if _server_of(stream) is None:
-        return None
-    source = getattr(receive, "__self__", None)
-    if type(source).__module__ not in ("asyncio.queues", "trio"):
-        return None
-    return Queue(source, stream)
-
-
 def drop(send: object) -> None:
-    """Drop the TCP connection behind *send*, where there is a way but no wire.
+    """Drop the client behind *send*, where there is a way but no wire.
 
-    That is with TLS on Trio, and behind middleware.
+    That is with TLS on Trio, behind middleware, and with HTTP/2.
     """
-    server = _server_of(_stream_of(_innermost(send)))
+    stream = stream_of(innermost(send))
+    reset(stream, _cut)
+    _cut(server_of(stream))
+
+
+def _cut(server: Any) -> None:
+    """Drop a TCP connection of hypercorn's."""
     if hasattr(server, "writer"):
         _reset_on_close(server.writer.get_extra_info("socket"))
         server.writer.transport.abort()
@@ -428,54 +340,3 @@ def drop(send: object) -> None:
         sock = getattr(server.stream, "transport_stream", server.stream).socket
         _reset_on_close(sock)
         sock.close()
-
-
-def spare_window(send: object) -> None:
-    """Before the accept: agree that the client compresses each message by itself.
-
-    Else a window of 32 kB is kept for each client that has compressed one.  A
-    server may demand it of every client (RFC 7692, section 7.1.1.2).
-    """
-    handshake: Any = getattr(_stream_of(_innermost(send)), "handshake", None)
-    offers: list[str] | None = getattr(handshake, "extensions", None)
-    if offers:
-        each_by_itself = "; client_no_context_takeover"
-        handshake.extensions = [offer + each_by_itself for offer in offers]
-
-
-def bound_messages(send: object, max_bytes: int) -> None:
-    """Before the accept: keep no more of a message than somebody reads."""
-    stream = _stream_of(_innermost(send))
-    limit: int | None = getattr(getattr(stream, "buffer", None), "max_length", None)
-    if limit is not None:
-        stream.buffer = Pieces(max_bytes, limit)
-        with suppress(AttributeError):
-            bound_stream(stream, max_bytes)
-
-
-def find_stopping(send: object) -> Stopping | None:
-    """What is set when hypercorn has been told to stop."""
-    context = getattr(_stream_of(_innermost(send)), "context", None)
-    return getattr(context, "terminated", None)
-
-
-async def may_accept(send: object) -> bool:
-    """Whether hypercorn has not begun to answer with an error of its own.
-
-    It does when bytes follow the handshake before it is accepted.  An accept
-    after that breaks its HTTP connection, which kills the Trio worker; so does to
-    return before it has done.
-    """
-    stream = _stream_of(_innermost(send))
-    protocol = getattr(getattr(stream, "send", None), "__self__", None)
-    connection = getattr(getattr(protocol, "connection", None), "h11_connection", None)
-    if connection is None:
-        return True
-    import h11
-
-    if connection.our_state is h11.SEND_RESPONSE:
-        return True
-    with anyio.move_on_after(1):
-        while not stream.closed:
-            await checkpoint()
-    return False

@@ -59,7 +59,8 @@ async def test_a_silent_client_is_sent_a_ping_and_stays_if_it_answers() -> None:
             ids.append(frame.pop("id"))
             assert frame == {"event": "ping", "data": None, "namespace": "/"}
             await say(peer, ack=ids[-1])
-        assert len(set(ids)) == 5
+        # Always the same: one that is answered late is answered.
+        assert len(set(ids)) == 1
         statistics = chat.adapter.statistics()
         assert (statistics.pings, statistics.unanswered) == (5, 0)
 
@@ -179,32 +180,6 @@ async def test_idle_alone_sends_no_pings() -> None:
         assert (code, reason) == (3008, "idle")
         assert is_about(IDLE, seconds, IDLE / 8)
         assert chat.adapter.statistics().pings == 0
-
-
-async def test_a_client_whose_inbox_is_full_is_not_silent() -> None:
-    chat = Chat(ping_seconds=PING, pong_seconds=PONG, inbox_messages=1)
-    async with chat.running(), chat.peer() as peer:
-        await say(peer, event="wait")
-        await until(lambda: chat.waiting)
-        for number in range(4):
-            await say(peer, event="echo", data=number)
-        await anyio.sleep(5 * PING)
-        assert chat.adapter.statistics().pings == 0
-        chat.release()
-        # All is read: from now on the silence is its own.
-        assert (await read(peer))[0]["event"] == "ping"
-        assert len(chat.handled) == 4
-
-
-async def test_a_client_that_is_throttled_is_not_silent() -> None:
-    chat = Chat(ping_seconds=PING, pong_seconds=PONG, message_rate=0.1, message_burst=1)
-    async with chat.running(), chat.peer() as peer:
-        for number in range(2):
-            await say(peer, event="echo", data=number)
-        await anyio.sleep(5 * PING)
-        assert chat.adapter.statistics().pings == 0
-        assert (await read(peer))[0]["event"] == "ping"
-        assert len(chat.handled) == 2
 
 
 async def test_a_full_outbox_takes_no_ping() -> None:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from greenroom.adapter._hypercorn import bound_messages
 from greenroom.adapter._pieces import Pieces
-from greenroom.adapter._wire import bound_messages
 
 hypercorn = pytest.importorskip("hypercorn.protocol.ws_stream")
 events = pytest.importorskip("wsproto.events")
@@ -77,9 +77,22 @@ def test_at_the_servers_own_limit_it_hears_so_and_nothing_is_kept() -> None:
     for _ in range(3):
         with pytest.raises(FrameTooLargeError):
             pieces.extend(part("x" * 1000, False))
+        assert pieces.endless
     assert pieces.to_message()["text"] == "123456"
     with pytest.raises(FrameTooLargeError):
         Pieces(5, 10).extend(part("x" * 11, True))
+
+
+def test_a_message_of_nothing_ends_too_and_what_it_says_is_not_cut_for_that() -> None:
+    pieces = Pieces(5, 1000)
+    assert gather(pieces, "1", "", "", "2345", "") == "12345"
+    assert not pieces.endless
+    for _ in range(3):
+        pieces.extend(part(b"", False))
+        assert not pieces.endless
+    with pytest.raises(FrameTooLargeError):
+        pieces.extend(part(b"", False))
+    assert pieces.endless
 
 
 def test_who_is_no_hypercorn_is_left_alone() -> None:

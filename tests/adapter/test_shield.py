@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -11,7 +12,9 @@ import anyio
 import pytest
 
 from greenroom import ActorAdapter
+from greenroom.adapter import TransportClosed
 from greenroom.adapter import _tested as tested_module
+from greenroom.adapter._asides import Asides, want_asides
 from greenroom.adapter._shield import Sips, bound_stream, mend_hypercorn
 
 pytestmark = pytest.mark.anyio
@@ -101,6 +104,9 @@ class Stream:
         self.events: list[Any] = []
         self.turns: list[int] = []
         self.others = 0
+        self.closed = False
+        self.buffer = SimpleNamespace(endless=False)
+        self.told: list[Any] = []
         if left is not None:
             header = SimpleNamespace(payload_len=left + 7)
             decoder = SimpleNamespace(header=header, payload_consumed=7)
@@ -110,6 +116,10 @@ class Stream:
     async def handle(self, event: Any) -> None:
         self.events.append(event)
         self.turns.append(self.others)
+
+    async def app_put(self, message: dict[str, Any]) -> None:
+        assert (message["type"], message["text"]) == ("websocket.receive", None)
+        self.told.append(message["bytes"])
 
 
 async def handle(stream: Stream, event: Any) -> None:
@@ -166,6 +176,76 @@ async def test_a_long_frame_that_has_begun_is_taken_in_one(
     assert len(stream.events[0].data) == min(10_000, max(2048, left))
 
 
+def offered(accept: Callable[..., Any], **extensions: object) -> Any:
+    """hypercorn's WebSocket stream before the accept."""
+    return SimpleNamespace(
+        closed=False,
+        handshake=SimpleNamespace(accept=accept),
+        scope={"extensions": extensions},
+    )
+
+
+def test_who_has_left_is_not_accepted() -> None:
+    stream = offered(lambda: None)
+    stream.closed = True
+    with pytest.raises(TransportClosed):
+        bound_stream(stream, 100)
+    assert not hasattr(stream, "handle")
+
+
+def test_what_is_no_message_is_counted_for_who_wants_it() -> None:
+    agreed = SimpleNamespace(_proto=SimpleNamespace(extensions=[]))
+    stream = offered(lambda: (101, [], agreed))
+    want_asides(stream.scope)
+    bound_stream(stream, 100)
+    stream.handshake.accept()
+    assert agreed.events is stream.handle.asides
+
+
+class Busy(Stream):
+    """Has so many pings in each sip."""
+
+    def __init__(self, pings: int) -> None:
+        super().__init__()
+        self.pings = pings
+        self.sips = Sips(self)
+        self.sips.asides = Asides(self, 100)
+
+    async def handle(self, event: Any) -> None:
+        await super().handle(event)
+        assert self.sips.asides is not None
+        self.sips.asides.come += self.pings
+
+
+@pytest.mark.parametrize(("size", "sips"), [(1, 1), (5000, 3)])
+async def test_the_app_is_told_what_each_sip_had_beside_messages(
+    size: int, sips: int
+) -> None:
+    stream = Busy(7)
+    await stream.sips(EVENTS.Data(1, bytes(size)))
+    assert [aside.frames for aside in stream.told] == [7] * sips
+    assert not any(aside.endless for aside in stream.told)
+    stream.pings = 0
+    await stream.sips(EVENTS.Data(1, bytes(size)))
+    assert len(stream.told) == sips
+
+
+@pytest.mark.parametrize("size", [1, 5000])
+async def test_and_that_a_message_was_given_up(size: int) -> None:
+    stream = Stream()
+    stream.buffer.endless = True
+    await Sips(stream)(EVENTS.Data(1, bytes(size)))
+    assert all(aside.endless for aside in stream.told)
+    assert len(stream.told) == len(stream.events)
+
+
+async def test_once_its_client_has_gone_it_is_told_nothing() -> None:
+    stream = Busy(7)
+    stream.closed = True
+    await stream.sips(EVENTS.Data(1, b"x"))
+    assert stream.told == []
+
+
 def test_what_inflates_is_bounded_as_soon_as_it_is_agreed() -> None:
     def begin(*head: Any) -> None:
         """See wsproto."""
@@ -181,10 +261,11 @@ def test_what_inflates_is_bounded_as_soon_as_it_is_agreed() -> None:
         for agreed in (False, True)
     )
     agreed = SimpleNamespace(_proto=SimpleNamespace(extensions=[off, on]))
-    handshake = SimpleNamespace(accept=accept)
-    stream: Any = SimpleNamespace(handshake=handshake)
+    stream = offered(accept)
     bound_stream(stream, 100)
     assert isinstance(stream.handle, Sips)
     assert stream.handshake.accept("chat", []) == (101, ("chat", []), agreed)
     assert off.frame_inbound_header is begin
     assert on.frame_inbound_header is not begin
+    assert stream.handle.asides is None
+    assert not hasattr(agreed, "events")

@@ -13,15 +13,10 @@ import anyio.abc
 import pytest
 
 from greenroom.adapter import Message, TransportClosed
+from greenroom.adapter import _hypercorn as hypercorn_module
 from greenroom.adapter import _tested as tested_module
-from greenroom.adapter import _wire as wire_module
-from greenroom.adapter._wire import (
-    drop,
-    find_stopping,
-    find_wire,
-    may_accept,
-    spare_window,
-)
+from greenroom.adapter._hypercorn import find_stopping, may_accept, spare_window
+from greenroom.adapter._wire import drop, find_wire
 
 from ..conftest import BACKENDS
 from .stock import BINARY, CLOSE, PONG, TEXT, served
@@ -272,7 +267,7 @@ async def test_middleware_that_goes_round_in_circles_is_left_alone() -> None:
 @pytest.fixture
 def unknown(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody has looked yet which hypercorn it is."""
-    monkeypatch.setattr(wire_module, "_known", None)
+    monkeypatch.setattr(hypercorn_module, "_known", None)
 
 
 async def test_any_other_send_has_none(anyio_backend_name: str) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 
 import anyio
 
-from greenroom.adapter._wire import Wire, find_wire, may_accept, spare_window
+from greenroom.adapter._hypercorn import may_accept, spare_window
+from greenroom.adapter._wire import Wire, find_wire
 
 from .stock import Peer, served
 

@@ -1,8 +1,9 @@
-"""WebSockets over HTTP/2 (RFC 8441): several on one connection, by plain ASGI."""
+"""WebSockets over HTTP/2 (RFC 8441): several on one connection, none at their cost."""
 
 from __future__ import annotations
 
 import json
+import time
 from collections import defaultdict
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -12,14 +13,27 @@ import pytest
 import trio
 from h2.config import H2Configuration
 from h2.connection import H2Connection
-from h2.events import DataReceived, RemoteSettingsChanged, ResponseReceived
+from h2.errors import ErrorCodes
+from h2.events import (
+    DataReceived,
+    RemoteSettingsChanged,
+    ResponseReceived,
+    StreamReset,
+)
+from h2.settings import SettingCodes
 from wsproto.connection import Connection, ConnectionType
 from wsproto.events import CloseConnection, Event, TextMessage
 
-from .client import WAIT_SECONDS
-from .server import HypercornServer
+from .apps.faults import SEND_SECONDS
+from .client import WAIT_SECONDS, eventually
+from .server import HypercornServer, unhurried
+from .witness import check_log, connections, goodbyes, linux_only
 
 pytestmark = [pytest.mark.live, pytest.mark.anyio]
+
+MEGABYTE = 1_000_000
+# More than any window that a client would let a server have.
+PAD, MANY = 100_000, 1000
 
 
 @final
@@ -28,12 +42,12 @@ class Channel:
 
     def __init__(self, connection: Connector, stream_id: int) -> None:
         self._connection = connection
-        self._stream_id = stream_id
+        self.stream_id = stream_id
         self._websocket = Connection(ConnectionType.CLIENT)
 
     async def _send(self, event: Event) -> None:
         data = self._websocket.send(event)
-        await self._connection.send_data(self._stream_id, data)
+        await self._connection.send_data(self.stream_id, data)
 
     async def emit(self, event: str, data: Any = None, **fields: Any) -> None:
         text = json.dumps({"event": event, "data": data, **fields})
@@ -43,14 +57,24 @@ class Channel:
         while True:
             for event in self._websocket.events():
                 return event
-            data = await self._connection.read(self._stream_id)
+            data = await self._connection.read(self.stream_id)
             self._websocket.receive_data(data)
 
     async def receive(self) -> Any:
-        event = await self.next_event()
-        assert isinstance(event, TextMessage)
-        assert event.message_finished
-        return json.loads(event.data)
+        text, finished = "", False
+        while not finished:
+            event = await self.next_event()
+            assert isinstance(event, TextMessage)
+            text += event.data
+            finished = event.message_finished
+        return json.loads(text)
+
+    async def ask(self, event: str, data: Any = None) -> Any:
+        """Emit an event and return the data of its ack, which must come next."""
+        await self.emit(event, data, id=1)
+        answer = await self.receive()
+        assert answer["ack"] == 1
+        return answer["data"]
 
     async def close(self, code: int) -> None:
         await self._send(CloseConnection(code=code))
@@ -66,12 +90,27 @@ class Connector:
         self._statuses: dict[int, str] = {}
         self._data: defaultdict[int, bytes] = defaultdict(bytes)
         self._extended = False
+        # Those whose windows are left as they are.
+        self.stalled: set[int] = set()
+        # Of those that the server has reset, the code.
+        self.resets: dict[int, int] = {}
+
+    @property
+    def port(self) -> int:
+        """Its own, by which the kernel knows the connection."""
+        port: int = self._stream.socket.getsockname()[1]
+        return port
 
     async def _flush(self) -> None:
         await self._stream.send_all(self._h2.data_to_send())
 
     async def send_data(self, stream_id: int, data: bytes) -> None:
         self._h2.send_data(stream_id, data)
+        await self._flush()
+
+    async def end(self, stream_id: int) -> None:
+        """Say that nothing more will come."""
+        self._h2.end_stream(stream_id)
         await self._flush()
 
     async def _receive(self) -> None:
@@ -91,9 +130,13 @@ class Connector:
                 case DataReceived():
                     assert event.stream_id is not None
                     self._data[event.stream_id] += event.data or b""
-                    self._h2.acknowledge_received_data(
-                        event.flow_controlled_length or 0, event.stream_id
-                    )
+                    if event.stream_id not in self.stalled:
+                        self._h2.acknowledge_received_data(
+                            event.flow_controlled_length or 0, event.stream_id
+                        )
+                case StreamReset():
+                    assert event.stream_id is not None
+                    self.resets[event.stream_id] = int(event.error_code or 0)
                 case _:
                     pass
         await self._flush()
@@ -103,6 +146,16 @@ class Connector:
         await self._flush()
         while not self._extended:
             await self._receive()
+
+    async def widen(self, size: int, *, each: bool = False) -> None:
+        """Let the server send so many bytes more on all streams together.
+
+        Or on *each* of those that will be opened, too.
+        """
+        self._h2.increment_flow_control_window(size)
+        if each:
+            self._h2.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: size})
+        await self._flush()
 
     async def open(self, path: str = "/ws") -> Channel:
         stream_id = self._h2.get_next_available_stream_id()
@@ -156,6 +209,7 @@ async def test_several_websockets_share_a_connection(server: HypercornServer) ->
         # The end of one is the end of no other.
         await channels[1].close(1000)
         assert isinstance(await channels[1].next_event(), CloseConnection)
+        await connector.end(channels[1].stream_id)
         await channels[2].emit("leave me", {"code": 4000, "reason": "bye"})
         assert (await channels[2].receive())["event"] == "last words"
         closed = await channels[2].next_event()
@@ -173,3 +227,89 @@ async def test_several_websockets_share_a_connection(server: HypercornServer) ->
         await channels[3].emit("echo", "still here", id=2)
         assert (await channels[3].receive())["data"] == "still here"
     server.check_log(before)
+
+
+@asynccontextmanager
+async def watched(
+    server: HypercornServer,
+) -> AsyncGenerator[tuple[Channel, Connector]]:
+    """A witness, and the connection that it is on; in the end nothing is left."""
+    async with connected(server) as connector:
+        await connector.widen(100 * MEGABYTE)
+        witness = await connector.open()
+        await witness.receive()
+        before = await witness.ask("look")
+        yield witness, connector
+
+        async def is_as_before() -> bool:
+            look = await witness.ask("look")
+            return all(look[what] == before[what] for what in ("tasks", "actors")) and (
+                of_hypercorn(look) == of_hypercorn(before)
+            )
+
+        await eventually("the end of all that was for others", is_as_before)
+        check_log(server)
+
+
+def of_hypercorn(look: dict[str, Any]) -> dict[str, int]:
+    """What hypercorn keeps for each stream, and for each connection."""
+    names = {"WSStream", "H2Protocol", "TCPServer", "Backlog", "StreamBuffer"}
+    return {
+        kind: number
+        for kind, number in look["kinds"].items()
+        if kind.rpartition(".")[2] in names
+    }
+
+
+async def farewell(server: HypercornServer, sid: str) -> str:
+    """What on_disconnect was told of *sid*."""
+
+    async def has_gone() -> bool:
+        return bool(goodbyes(server)[sid])
+
+    await eventually(f"on_disconnect of {sid}", has_gone)
+    (how,) = goodbyes(server)[sid]
+    return how
+
+
+@linux_only
+async def test_a_stream_that_takes_nothing_is_dropped_and_no_other_notices(
+    faulty: HypercornServer,
+) -> None:
+    async with watched(faulty) as (witness, connector):
+        memory = await witness.ask("memory")
+        stalled = await connector.open()
+        sid = (await stalled.receive())["data"]["sid"]
+        connector.stalled.add(stalled.stream_id)
+        await stalled.emit("stream", {"count": MANY, "pad": PAD})
+
+        began, number = time.monotonic(), 0
+        while not connector.resets:
+            assert await witness.ask("echo", number) == number
+            # It is the client that is waited for.
+            assert await witness.ask("memory") < memory + 8 * MEGABYTE
+            number += 1
+        assert time.monotonic() - began < unhurried(SEND_SECONDS + 2)
+        assert connector.resets == {stalled.stream_id: ErrorCodes.CANCEL}
+        assert await farewell(faulty, sid) == "1013 too slow: write deadline"
+        assert await witness.ask("echo", "still here") == "still here"
+        assert connections(faulty).keys() == {connector.port}
+
+
+@linux_only
+async def test_a_connection_that_takes_nothing_is_dropped_with_all_of_its_streams(
+    faulty: HypercornServer,
+) -> None:
+    async with watched(faulty) as (witness, watching), connected(faulty) as stalled:
+        await stalled.widen(1000 * MEGABYTE, each=True)
+        channels = [await stalled.open() for _ in range(3)]
+        sids = [(await channel.receive())["data"]["sid"] for channel in channels]
+        # From here on, nothing is read.
+        await channels[0].emit("stream", {"count": MANY, "pad": PAD})
+
+        began = time.monotonic()
+        while connections(faulty).keys() != {watching.port}:
+            await witness.ask("echo")
+            assert time.monotonic() - began < unhurried(SEND_SECONDS + 2)
+        hows = [await farewell(faulty, sid) for sid in sids]
+        assert hows == ["1013 too slow: write deadline", "1006 ", "1006 "]

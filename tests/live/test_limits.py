@@ -62,7 +62,14 @@ def test_a_flood_is_read_at_its_rate_and_nobody_else_waits(
         assert clients.ask(other, "statistics")["throttled"] > 0
         # The rest was not lost: it waits where it came from.
         assert not flooding.closed
+        # Whose it is has gone, and that is noticed long before it is all read.
         flooding.reset()
+
+        def is_gone() -> bool:
+            answer_pings(other)
+            return f"gone {flooding.sid} " in server.log()
+
+        clients.wait("the end of one that has left", is_gone, unhurried(3.0))
 
 
 def test_who_stops_answering_is_gone_in_time_and_so_is_its_socket(

@@ -1,4 +1,7 @@
-"""An app with all of its bounds drawn tight, for clients that try to get past them."""
+"""An app with its bounds drawn tight, for clients that try to get past them.
+
+At ``/ws/free`` it knows no rates: there a client may make it work as hard as it can.
+"""
 
 from __future__ import annotations
 
@@ -10,60 +13,76 @@ import anyio
 
 from greenroom import ActorAdapter, Client, Handshake, Identity, Options
 
-LONGEST = 65_536
-HANDSHAKE_SECONDS = 0.5
-MOST = 120
+from ..server import unhurried
+from .together import together
 
-app = adapter = ActorAdapter(
-    "/ws",
-    options=Options(
-        max_connections=MOST,
-        handshake_seconds=HANDSHAKE_SECONDS,
-        max_message_bytes=LONGEST,
-        inbox_bytes=LONGEST,
-        max_depth=8,
-        max_strikes=5,
-        byte_rate=200_000.0,
-        byte_burst=1_000_000,
-        message_rate=200.0,
-        message_burst=20,
-        close_seconds=0.3,
-    ),
-)
+LONGEST = 65_536
+MOST = 1000
+# Within them so many must have come.
+HANDSHAKE_SECONDS = unhurried(2.0)
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
-@adapter.authenticate()
-async def who(handshake: Handshake) -> Identity:
-    if handshake.token == "hang":
-        await anyio.sleep_forever()
-    return Identity(handshake.token or "nobody")
+def make_adapter(path: str, **rates: Any) -> ActorAdapter:
+    """An adapter at *path* that tells of itself."""
+    adapter = ActorAdapter(
+        path,
+        options=Options(
+            max_connections=MOST,
+            handshake_seconds=HANDSHAKE_SECONDS,
+            max_message_bytes=LONGEST,
+            inbox_bytes=LONGEST,
+            max_depth=8,
+            max_strikes=5,
+            close_seconds=0.3,
+            **rates,
+        ),
+    )
+
+    @adapter.authenticate()
+    async def who(handshake: Handshake) -> Identity:
+        if handshake.token == "hang":
+            await anyio.sleep_forever()
+        return Identity(handshake.token or "nobody")
+
+    @adapter.on_connect()
+    async def connect(event: str, client: Client, data: Any) -> None:
+        print("hello", client.sid, flush=True)
+        await client.emit("welcome", {"sid": client.sid})
+
+    @adapter.on_disconnect()
+    async def disconnect(event: str, client: Client, data: Any) -> None:
+        print("gone", client.sid, client.close_code, flush=True)
+
+    @adapter.on("echo")
+    async def echo(event: str, client: Client, data: Any) -> Any:
+        return data
+
+    @adapter.on("pid")
+    async def pid(event: str, client: Client, data: Any) -> int:
+        return os.getpid()
+
+    @adapter.on("handshake_seconds")
+    async def handshake_seconds(event: str, client: Client, data: Any) -> float:
+        return HANDSHAKE_SECONDS
+
+    @adapter.on("statistics")
+    async def statistics(event: str, client: Client, data: Any) -> dict[str, Any]:
+        with open("/proc/self/statm") as statm:  # noqa: ASYNC230 - it is no disk
+            memory = int(statm.read().split()[1]) * PAGE
+        return {**asdict(adapter.statistics()), "memory": memory}
+
+    return adapter
 
 
-@adapter.on_connect()
-async def connect(event: str, client: Client, data: Any) -> None:
-    print("hello", client.sid, flush=True)
-    await client.emit("welcome", {"sid": client.sid})
-
-
-@adapter.on_disconnect()
-async def disconnect(event: str, client: Client, data: Any) -> None:
-    print("gone", client.sid, client.close_code, flush=True)
-
-
-@adapter.on("echo")
-async def echo(event: str, client: Client, data: Any) -> Any:
-    return data
-
-
-@adapter.on("pid")
-async def pid(event: str, client: Client, data: Any) -> int:
-    return os.getpid()
-
-
-@adapter.on("statistics")
-async def statistics(event: str, client: Client, data: Any) -> dict[str, Any]:
-    with open("/proc/self/statm") as statm:  # noqa: ASYNC230 - it is no disk
-        memory = int(statm.read().split()[1]) * PAGE
-    return {**asdict(adapter.statistics()), "memory": memory}
+app = together(
+    make_adapter("/ws/free"),
+    make_adapter(
+        "/ws",
+        byte_rate=200_000.0,
+        byte_burst=1_000_000,
+        message_rate=200.0,
+        message_burst=20,
+    ),
+)
