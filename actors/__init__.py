@@ -2,6 +2,7 @@
 
 from ._actor import Actor, Context
 from ._ask import Ask, Reply, Request, current
+from ._batch import Batch
 from ._belongings import KILL_GRACE
 from ._burial import asks_fail_with
 from ._capacity import MailboxOptions, MailboxOwner, MailboxStatistics, Overflow
@@ -62,6 +63,7 @@ __all__ = [
     "Ask",
     "AskCycle",
     "AskTimeout",
+    "Batch",
     "Cell",
     "Context",
     "CrashReport",

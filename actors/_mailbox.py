@@ -13,10 +13,11 @@ The law, true after every call here:
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, TypeVar, final
 
+from ._batch import Batch
 from ._capacity import MailboxOptions, MailboxOwner, MailboxStatistics, Overflow
 from ._line import Line
 from ._pace import Pace
@@ -140,8 +141,8 @@ class Mailbox(Line[M]):
             self._wake(self)
         return True
 
-    def put_through(self, messages: Sequence[M]) -> int:
-        """Hand *messages*, or the first of them, on without letting them wait.
+    def put_through(self, batch: Batch) -> int:
+        """Hand the messages of *batch*, or the first of them, on at once.
 
         Returns:
             How many were dealt with so; the others are to be put.  Here none: only

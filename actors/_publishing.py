@@ -8,12 +8,13 @@ gives its receivers the time to catch up, which is bounded whatever they do.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Iterable, Mapping
 from itertools import islice
 from typing import Any, NamedTuple, TypeAlias
 
 from anyio.lowlevel import checkpoint
 
+from ._batch import Batch
 from ._dead_letters import DeadLetter, DeadLetters, Undelivered
 from ._directory import Members
 from ._mailbox import Mailbox
@@ -47,7 +48,7 @@ _WAVE_PASSES = 4
 
 
 def publish(
-    messages: Sequence[object],
+    messages: Batch,
     groups: Iterable[Members],
     skip: Collection[ActorRef[Any]],
     dead_letters: DeadLetters,
@@ -81,7 +82,7 @@ def _receivers(
 
 
 def _put(
-    messages: Sequence[object],
+    messages: Batch,
     receivers: Iterable[Receiver],
     dead_letters: DeadLetters,
 ) -> list[_Behind]:
@@ -96,7 +97,7 @@ def _put(
 
 def _put_from(
     at: int,
-    messages: Sequence[object],
+    messages: Batch,
     ref: ActorRef[Any],
     mailbox: Mailbox[Any],
     dead_letters: DeadLetters,
@@ -128,7 +129,7 @@ def _put_from(
 
 
 async def _put_in_waves(
-    messages: Sequence[object],
+    messages: Batch,
     receivers: Mapping[ActorRef[Any], Mailbox[Any]],
     dead_letters: DeadLetters,
 ) -> None:
@@ -152,7 +153,7 @@ async def _put_in_waves(
 
 
 async def _let_catch_up(
-    messages: Sequence[object], hot: list[_Behind], dead_letters: DeadLetters
+    messages: Batch, hot: list[_Behind], dead_letters: DeadLetters
 ) -> None:
     """Let members that are over half full handle one message for each they get.
 

@@ -18,6 +18,8 @@ from anyio.lowlevel import checkpoint
 
 from ._actor import Actor, Context
 from ._ask import current
+from ._batch import Batch
+from ._dead_letters import DeadLetter, Undelivered
 from ._directory import Directory, Key, Membership, Name, typed
 from ._errors import ActorNotAlive, NameTaken, NotOwner
 from ._exit import ExitReason
@@ -305,22 +307,47 @@ class Registry(Directory, Actor[Order]):
             self.context.defer_reply().fail(refused)
         return None
 
-    def _publish(self, order: Publish) -> object:
-        groups = self._groups
+    def _publish(self, order: Publish) -> Awaitable[None] | None:
+        """Tell *order*, and with it what waits right behind for the same members.
+
+        So the more there is to be told, the less each of it costs.
+        """
+        context, groups = self.context, self._groups
         known = [groups[key] for key in order.groups if key in groups]
-        messages = [order.message]
-        # What waits right behind for the same goes along: the more there is to be
-        # told, the less each of it costs.
-        mailbox = self.context.mailbox
-        while mailbox.queue and len(messages) < _TOGETHER:
+        mailbox = context.mailbox
+        orders = [order]
+        while mailbox.queue and len(orders) < _TOGETHER:
             following = mailbox.queue[0]
             if not (isinstance(following, Publish) and following.is_like(order)):
                 break
-            mailbox.done()
-            messages.append(following.message)
+            # Until all of it is told, the others are handled beside the last.
+            mailbox.put_aside()
             mailbox.take()
+            orders.append(following)
+        messages = Batch(order.message for order in orders)
+        letters = context.runtime.dead_letters
+        telling = publish(messages, known, order.skip, letters)
+        if telling is not None and len(orders) > 1:
+            return self._see_through(telling, orders[:-1])
+        for _ in orders[1:]:
+            mailbox.aside_done()
+        return telling
+
+    async def _see_through(
+        self, telling: Awaitable[None], beside: Collection[Publish]
+    ) -> None:
+        mailbox, path = self.context.mailbox, self.context.path
         letters = self.context.runtime.dead_letters
-        return publish(tuple(messages), known, order.skip, letters)
+        try:
+            await telling
+        except BaseException:
+            # As with the one in flight: nobody knows how far it came.
+            for order in beside:
+                mailbox.aside_lost()
+                letters.publish(DeadLetter(order, path, Undelivered.CANCELLED))
+            raise
+        for _ in beside:
+            mailbox.aside_done()
 
     def _prepare(self, order: Prepare) -> object:
         try:

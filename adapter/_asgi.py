@@ -16,7 +16,7 @@ from ._frames import Bundle
 from ._frames import Message as Outbound
 from ._hypercorn import bound_messages, find_stopping, may_accept, spare_window
 from ._packets import Frame
-from ._queue import Queue, find_queue
+from ._queue import Queue, find_queue, stop_filling
 from ._transport import Listener, Stopping, TransportClosed
 from ._wire import Wire, drop, find_wire
 
@@ -24,6 +24,11 @@ Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
+
+# A little more than what waits in hypercorn's queue and for it; and longer than it
+# takes to find that there is nothing.
+_QUEUED = 16
+_TURN = 0.05
 
 # RFC 6455: no status code was present.
 _NO_STATUS = 1005
@@ -283,8 +288,21 @@ class AsgiTransport:
             if self._gone:
                 await self._settle(seconds)
             if self._gone or last:
-                return
+                break
             self.abort()
+        if self._listener is None and stop_filling(self._send):
+            await self._empty()
+
+    async def _empty(self) -> None:
+        """Let whoever waits for room in hypercorn's queue have it.
+
+        hypercorn says that the peer is gone, and puts in what it has read before
+        all the same.
+        """
+        with suppress(RuntimeError), anyio.move_on_after(_TURN):
+            for _ in range(_QUEUED):
+                await self._receive()
+                await checkpoint()
 
     async def _settle(self, seconds: float) -> None:
         """Drop a peer that takes no more of what was written, but stays.

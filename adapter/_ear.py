@@ -117,14 +117,17 @@ class Ear(Voice[Inbound]):
 
     async def _heard(self, frame: Frame) -> bool:
         """Take one message; False if it is being disconnected, and takes none."""
+        if not (self.connected or len(self._acks)):
+            return False
         try:
             await self._hear(frame)
         except ActorNotAlive:
             return False
         except Exception as error:
             # The codec's: it must not become the server's trouble.
-            READ_FAILED.log(error, sid=self.sid)
-            self.close(1011, "internal error")
+            if self.connected:
+                READ_FAILED.log(error, sid=self.sid)
+                self.close(1011, "internal error")
         return True
 
     async def _hear(self, frame: Frame) -> None:

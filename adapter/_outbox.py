@@ -7,10 +7,9 @@ counted, and that is all.  What cannot be taken at once waits as in any mailbox.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Protocol, TypeVar, final
 
-from ..actors import NO_QUEUE, Mailbox, MailboxOwner, Sender
+from ..actors import NO_QUEUE, Batch, Mailbox, MailboxOwner, Sender
 
 M = TypeVar("M")
 C = TypeVar("C", contravariant=True)
@@ -26,8 +25,8 @@ class Reader(MailboxOwner, Protocol[C]):
         """
         ...
 
-    def write_all_through(self, messages: Sequence[C]) -> int:
-        """Take *messages* like that, as many as can be; return how many."""
+    def write_all_through(self, batch: Batch) -> int:
+        """Take messages of *batch* like that, as many as can be; return how many."""
         ...
 
 
@@ -47,9 +46,9 @@ class Outbox(Mailbox[M]):
         """See `Mailbox.wait_for_room`."""
         return None if self._passes(message) else super().wait_for_room(message)
 
-    def put_through(self, messages: Sequence[M]) -> int:
+    def put_through(self, batch: Batch) -> int:
         """See `Mailbox.put_through`."""
-        return self._owner.write_all_through(messages) if self._is_clear else 0
+        return self._owner.write_all_through(batch) if self._is_clear else 0
 
     def _passes(self, message: M) -> bool:
         return self._is_clear and self._owner.write_through(message)

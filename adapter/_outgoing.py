@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Hashable, Sequence
-from functools import lru_cache
 from operator import attrgetter
-from typing import final
+from typing import cast, final
 
-from ..actors import MailboxOptions, Overflow
+from ..actors import Batch, MailboxOptions, Overflow
 from ._acks import Callback
 from ._frames import Bundle, Message
 from ._options import Options
@@ -58,7 +57,7 @@ class Outgoing(Message):
 
 
 @final
-class Batch(Bundle[Outgoing]):
+class Piece(Bundle[Outgoing]):
     """Messages in one write.
 
     Attributes:
@@ -72,13 +71,19 @@ class Batch(Bundle[Outgoing]):
         self.asks = any(message.callback is not None for message in messages)
 
 
-# The same for all its receivers, and more than one only with several adapters.
-@lru_cache(maxsize=4)
-def batch_of(messages: tuple[Outgoing, ...]) -> Batch | None:
-    """The first of *messages*, as many as make one write; None if that is one."""
-    sizes = itertools.accumulate(message.weight for message in messages)
-    number = sum(size <= _BYTES_AT_ONCE for size in sizes)
-    return Batch(messages[:number]) if number > 1 else None
+def piece_of(batch: Batch) -> Piece | None:
+    """The first messages of *batch*, as many as make one write; None if that is one.
+
+    The same for all its receivers.
+    """
+    if not isinstance(batch.piece, Piece):
+        messages = cast("tuple[Outgoing, ...]", batch)
+        sizes = itertools.accumulate(message.weight for message in messages)
+        number = sum(1 for _ in itertools.takewhile(_BYTES_AT_ONCE.__ge__, sizes))
+        if number < 2:
+            return None
+        batch.piece = Piece(messages[:number])
+    return batch.piece
 
 
 def outbox_options(options: Options) -> MailboxOptions:

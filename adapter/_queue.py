@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, final
 
-from ._hypercorn import server_of, stream_of
+from ._hypercorn import innermost, server_of, stream_of
 
 
 @final
@@ -27,12 +27,13 @@ class Queue:
 
     @property
     def in_use(self) -> bool:
-        """Whether something waits in it, or nothing more will come."""
+        """Whether something waits for it or in it, or nothing more will come."""
         source = self._source
         if hasattr(source, "qsize"):
             waiting: int = source.qsize()
         else:
-            waiting = source.statistics().current_buffer_used
+            numbers = source.statistics()
+            waiting = numbers.current_buffer_used + numbers.tasks_waiting_send
         return waiting > 0 or bool(self._stream.closed)
 
     def divert(self, take: Callable[[Any], Awaitable[None]]) -> None:
@@ -49,6 +50,32 @@ def find_queue(receive: object, send: object) -> Queue | None:
     if server_of(stream) is None:
         return None
     source = getattr(receive, "__self__", None)
-    if type(source).__module__ not in ("asyncio.queues", "trio"):
+    filled = getattr(stream.app_put, "__self__", None)
+    if source is None or _core_of(filled) is not _core_of(source):
+        # Somebody in between hands on what it likes, from a queue of its own.
         return None
     return Queue(source, stream)
+
+
+def _core_of(end: Any) -> Any:
+    """What both ends of a queue have in common: itself, or Trio's state of it."""
+    return getattr(end, "_state", end)
+
+
+async def _nowhere(message: Any) -> None:
+    """In place of a queue that nobody empties any more."""
+
+
+def stop_filling(send: object) -> bool:
+    """Have hypercorn put nothing more in the queue: its app is about to return.
+
+    It would wait for room in it for ever, and its connection stay open as long.
+
+    Returns:
+        Whether it was hypercorn, and does so.
+    """
+    stream = stream_of(innermost(send))
+    if stream is None:
+        return False
+    stream.app_put = _nowhere
+    return True

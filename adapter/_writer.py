@@ -14,7 +14,6 @@ Every frame that was accepted ends as written or as a dead letter.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, final
 
@@ -23,6 +22,7 @@ from anyio.lowlevel import checkpoint
 
 from ..actors import (
     NOTHING,
+    Batch,
     DeadLetter,
     Gate,
     Mailbox,
@@ -35,7 +35,7 @@ from ._acks import Acks
 from ._alarm import Alarm, ring_after
 from ._events import WRITE_FAILED
 from ._outbox import Outbox
-from ._outgoing import Outgoing, batch_of
+from ._outgoing import Outgoing, piece_of
 from ._transport import Transport, TransportClosed
 
 # Stands in the outbox for a writer that sleeps: there is no task to be woken.
@@ -183,18 +183,14 @@ class Writer:
         self._taken(1, message)
         return True
 
-    def write_all_through(self, messages: Sequence[Outgoing]) -> int:
-        """Write *messages* here and now, in one piece; see `Outbox`."""
-        if not self._is_free:
-            return 0
-        batch = batch_of(tuple(messages))
-        if batch is None:
-            return 0
-        taken = self._transport.try_send_all(batch)
-        if taken:
-            for message in batch.messages[:taken] if batch.asks else ():
+    def write_all_through(self, batch: Batch) -> int:
+        """Write messages of *batch* here and now, in one piece; see `Outbox`."""
+        piece = piece_of(batch) if self._is_free else None
+        taken = 0 if piece is None else self._transport.try_send_all(piece)
+        if piece is not None and taken:
+            for message in piece.messages[:taken] if piece.asks else ():
                 self._expect_ack(message)
-            self._taken(taken, messages[taken - 1])
+            self._taken(taken, piece.messages[taken - 1])
         return taken
 
     def _taken(self, number: int, last: Outgoing) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from anyio.lowlevel import checkpoint
 
 from greenroom import MailboxOptions, Overflow, Registry, Undelivered
-from greenroom.actors import Mailbox
+from greenroom.actors import Batch, Mailbox
 from greenroom.actors._parking import running_parker
 from greenroom.testing._clock import wait_idle
 
@@ -29,8 +28,8 @@ class Counter(Mailbox[Any]):
         self.takes = takes
         self.batches: list[tuple[Any, ...]] = []
 
-    def put_through(self, messages: Sequence[Any]) -> int:
-        self.batches.append(tuple(messages))
+    def put_through(self, batch: Batch) -> int:
+        self.batches.append(tuple(batch))
         return self.takes
 
 
@@ -180,7 +179,7 @@ async def test_a_member_that_fails_at_a_batch_harms_nobody(
     stage: Stage, registry: Registry, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Broken(Counter):
-        def put_through(self, messages: Sequence[Any]) -> int:
+        def put_through(self, batch: Batch) -> int:
             raise ZeroDivisionError
 
     broken, other = await members_of(stage, 2)

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
+import socket
+import struct
+import weakref
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from types import SimpleNamespace
 from typing import Any
 
 import anyio
+import anyio.abc
 import pytest
+from anyio.lowlevel import checkpoint
 
-from greenroom.adapter import Frame
+from greenroom.adapter import Frame, TransportClosed
 from greenroom.adapter._asgi import AsgiTransport
+from greenroom.adapter._queue import Queue
 
 from ..conftest import BACKENDS
 from .stock import CLOSE, PONG, Peer, served
@@ -59,6 +68,8 @@ class App:
         self.transport: AsgiTransport
         self.scope: Any = None
         self.wrapped = False
+        # In front of this app: an app that reads ahead, and hands on from its own.
+        self.ahead = False
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
@@ -72,17 +83,34 @@ class App:
             return await receive()
 
         own = passed_on if self.wrapped else receive
+        if self.ahead:
+            own = await _read_ahead(receive)
         self.transport = transport = AsgiTransport(scope, own, send, 100)
         await transport.accept()
         self.accepted.set()
         await self.begins.wait()
-        while not await transport.divert(self.listener):
-            await self.listener.hear(await transport.receive())
-        self.diverted.set()
-        await self.lingers.wait()
-        await transport.close(1000, "")
+        with suppress(TransportClosed):
+            while not await transport.divert(self.listener):
+                await self.listener.hear(await transport.receive())
+            self.diverted.set()
+            await self.lingers.wait()
+            await transport.close(1000, "")
         await transport.linger(0.2)
         self.done.set()
+
+
+async def _read_ahead(receive: Any) -> Any:
+    """The way out of a queue that looks like the server's own."""
+    first = await receive()
+    if anyio.get_cancelled_exc_class() is asyncio.CancelledError:
+        queue: asyncio.Queue[Any] = asyncio.Queue()
+        queue.put_nowait(first)
+        return queue.get
+    import trio
+
+    way_in, way_out = trio.open_memory_channel[Any](10)
+    way_in.send_nowait(first)
+    return way_out.receive
 
 
 @asynccontextmanager
@@ -213,6 +241,58 @@ async def test_behind_middleware_all_is_received(anyio_backend_name: str) -> Non
         await pong(peer)
         with anyio.fail_after(5):
             while not app.listener.heard:
-                await anyio.lowlevel.checkpoint()
+                await checkpoint()
         assert app.listener.heard == ["one"]
         assert not app.diverted.is_set()
+
+
+async def test_a_queue_of_somebody_else_is_left_alone(anyio_backend_name: str) -> None:
+    app = App()
+    app.ahead = True
+    async with served(app, anyio_backend_name) as server, server.connect() as (_, head):
+        assert head.startswith(b"HTTP/1.1 101")
+        await app.accepted.wait()
+        assert not await app.transport.divert(app.listener)
+
+
+async def test_who_waits_to_put_something_in_a_queue_without_room_is_seen(
+    anyio_backend_name: str,
+) -> None:
+    if anyio_backend_name == "asyncio":
+        pytest.skip("its queues have room for one at least")
+    import trio
+    import trio.testing
+
+    way_in, way_out = trio.open_memory_channel[int](0)
+    queue = Queue(way_out, SimpleNamespace(closed=False))
+    assert not queue.in_use
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(way_in.send, 1)
+        await trio.testing.wait_all_tasks_blocked()
+        assert queue.in_use
+        assert await way_out.receive() == 1
+    assert not queue.in_use
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+async def test_a_peer_that_is_reset_in_mid_flood_leaves_nothing(
+    anyio_backend_name: str, wrapped: bool
+) -> None:
+    """hypercorn reports its end, and hands on what it has read before all the same."""
+    app = App()
+    app.wrapped = wrapped
+    async with served(app, anyio_backend_name) as server:
+        async with server.connect() as (peer, _):
+            await app.accepted.wait()
+            stream = weakref.ref(app.transport._send.__self__)  # type: ignore[attr-defined]  # hypercorn's
+            del app.transport
+            tiny = b"\x81\x81\0\0\0\0x"
+            await peer.stream.send(tiny * 40 + b"\x89\x80\0\0\0\0" + tiny * 30)
+            raw = peer.stream.extra(anyio.abc.SocketAttribute.raw_socket)
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        app.begins.set()
+        app.lingers.set()
+        with anyio.fail_after(10):
+            while stream() is not None:
+                await anyio.sleep(0.01)
+                gc.collect()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+import anyio
+import orjson
 import pytest
 
 from greenroom.adapter import Frame, Packet
@@ -35,11 +37,13 @@ class Broken:
 
     def __init__(self, codec: Any) -> None:
         self._codec = codec
+        self.decoded: list[Frame] = []
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._codec, name)
 
     def decode(self, frame: Frame) -> Packet:
+        self.decoded.append(frame)
         if frame == "break":
             raise ZeroDivisionError("on purpose")
         packet: Packet = self._codec.decode(frame)
@@ -60,3 +64,51 @@ async def test_a_codec_that_raises_costs_one_client_its_connection(
         assert await other.call("echo", 1) == 1
     (record,) = caplog.records
     assert (record.levelno, record.__dict__["event"]) == (logging.ERROR, "read_failed")
+
+
+async def test_nothing_is_read_of_who_is_being_disconnected(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Not even when its server goes on handing over what comes."""
+    chat = Chat()
+    server: Any = chat.adapter._server  # pyright: ignore[reportPrivateUsage]  # to watch it
+    codec = Broken(server.codec)
+    monkeypatch.setattr(server, "codec", codec)
+    async with chat.running(), chat.peer() as peer:
+        await peer.send('{"event": "wait"}')
+        await until(lambda: chat.waiting)
+        (client,) = chat.clients.values()
+        connection: Any = client._link  # pyright: ignore[reportPrivateUsage]  # to speak for the server
+        await client.disconnect(4000)
+        codec.decoded.clear()
+        for frame in ('{"event": "echo", "data": 1}', "garbage"):
+            await connection.hear(frame)
+        assert codec.decoded == []
+        assert chat.adapter.statistics().strikes == 0
+
+
+async def test_an_ack_that_somebody_waits_for_is_taken_to_the_last(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    chat = Chat()
+    server: Any = chat.adapter._server  # pyright: ignore[reportPrivateUsage]  # to break it
+    monkeypatch.setattr(server, "codec", Broken(server.codec))
+    answers: list[object] = []
+    async with chat.running(), chat.peer() as peer:
+        await until(lambda: chat.clients)
+        (client,) = chat.clients.values()
+        connection: Any = client._link  # pyright: ignore[reportPrivateUsage]  # to speak for the server
+
+        async def ask() -> None:
+            answers.append(await client.call("question", timeout=5))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ask)
+            question = orjson.loads(await peer.receive())
+            await client.disconnect(4000)
+            # Which nobody is told any more.
+            await connection.hear("break")
+            ack = {"ack": question["id"], "data": 42}
+            await connection.hear(orjson.dumps(ack).decode())
+    assert answers == [42]
+    assert caplog.records == []

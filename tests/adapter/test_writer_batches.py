@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import anyio
 import pytest
 
+from greenroom.actors import Batch
 from greenroom.adapter import Bundle, Frame, Message
 from greenroom.adapter._outgoing import Outgoing
 from greenroom.testing import wait_idle
@@ -16,8 +15,8 @@ from .desk import Desk, desk
 pytestmark = pytest.mark.anyio
 
 
-def outgoing(*frames: str, **options: Any) -> tuple[Outgoing, ...]:
-    return tuple(Outgoing(frame, **options) for frame in frames)
+def outgoing(*frames: str) -> Batch:
+    return Batch(Outgoing(frame) for frame in frames)
 
 
 async def directly(d: Desk) -> None:
@@ -39,8 +38,8 @@ async def test_of_a_batch_is_written_what_the_transport_takes() -> None:
         await directly(d)
         batch = outgoing("a", "b", "c")
         assert d.outbox.put_through(batch) == 2
-        assert d.outbox.put_through(batch[2:]) == 0
-        d.outbox.put(batch[2])
+        assert d.outbox.put_through(Batch(batch[1:])) == 0
+        d.put("c")
         assert await d.read(3) == ["a", "b", "c"]
 
 
@@ -73,7 +72,7 @@ async def test_acks_are_expected_of_what_was_written() -> None:
     answers: list[object] = []
     async with desk(max_frames=2) as d:
         await directly(d)
-        batch = tuple(
+        batch = Batch(
             Outgoing(str(id), id=id, callback=answers.append, seconds=1.0)
             for id in range(3)
         )
