@@ -8,16 +8,18 @@ gives its receivers the time to catch up, which is bounded whatever they do.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Collection, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple, TypeAlias
 
 from anyio.lowlevel import checkpoint
 
+from ._actor import Context
 from ._batch import Batch
 from ._dead_letters import DeadLetter, DeadLetters, Undelivered
-from ._directory import Members
+from ._directory import Key, Members
 from ._mailbox import Mailbox
+from ._orders import Publish
 from ._ref import ActorRef
 
 Receiver: TypeAlias = tuple[ActorRef[Any], Mailbox[Any]]
@@ -41,28 +43,74 @@ _log = logging.getLogger("greenroom.actors")
 # number of them, and is not waited for again until it does.
 _PATIENCE = 8
 
+# Publications to the same members that are told to each of them at a time.
+_TOGETHER = 16
+
 # How many members are told before the event loop gets some passes, and how many
 # at most: on Trio a writer needs about four for one message, on asyncio one.
 _WAVE = 16
 _WAVE_PASSES = 4
 
 
-def publish(
-    messages: Batch,
-    groups: Iterable[Members],
-    skip: Collection[ActorRef[Any]],
-    dead_letters: DeadLetters,
+def tell(
+    order: Publish, groups: Mapping[Key, Members], context: Context[Any]
 ) -> Awaitable[None] | None:
-    """Put *messages*, which follow one another, in the mailbox of each member once.
+    """Carry *order* out, and with it what waits right behind for the same members.
+
+    So the more there is to be told, the less each of it costs.
+
+    Args:
+        order: The message in flight.
+        groups: Who is where.
+        context: Of the registry.
 
     Returns:
         None, or what to wait for before the next publication.
     """
-    receivers = _receivers(groups, skip)
+    orders = _together(order, context.mailbox)
+    batch = Batch(order.message for order in orders)
+    known = [groups[key] for key in order.groups if key in groups]
+    receivers = _receivers(known, order.skip)
+    letters = context.runtime.dead_letters
+    telling: Awaitable[None] | None = None
     if len(receivers) > _WAVE:
-        return _put_in_waves(messages, receivers, dead_letters)
-    hot = _put(messages, receivers.items(), dead_letters)
-    return _let_catch_up(messages, hot, dead_letters) if hot else None
+        telling = _put_in_waves(batch, receivers, letters)
+    elif hot := _put(batch, receivers.items(), letters):
+        telling = _let_catch_up(batch, hot, letters)
+    if telling is not None and len(orders) > 1:
+        return _see_through(telling, orders[:-1], context)
+    for _ in orders[1:]:
+        context.mailbox.aside_done()
+    return telling
+
+
+def _together(order: Publish, mailbox: Mailbox[Any]) -> list[Publish]:
+    """*order*, and those right behind; until all is told they are put aside."""
+    orders = [order]
+    while mailbox.queue and len(orders) < _TOGETHER:
+        following = mailbox.queue[0]
+        if not (isinstance(following, Publish) and following.is_like(order)):
+            break
+        mailbox.put_aside()
+        mailbox.take()
+        orders.append(following)
+    return orders
+
+
+async def _see_through(
+    telling: Awaitable[None], aside: Sequence[Publish], context: Context[Any]
+) -> None:
+    mailbox, letters = context.mailbox, context.runtime.dead_letters
+    try:
+        await telling
+    except BaseException:
+        # As with the one in flight: nobody knows how far it came.
+        for order in aside:
+            mailbox.aside_lost()
+            letters.publish(DeadLetter(order, context.path, Undelivered.CANCELLED))
+        raise
+    for _ in aside:
+        mailbox.aside_done()
 
 
 def _receivers(
@@ -82,14 +130,14 @@ def _receivers(
 
 
 def _put(
-    messages: Batch,
+    batch: Batch,
     receivers: Iterable[Receiver],
     dead_letters: DeadLetters,
 ) -> list[_Behind]:
-    """Put *messages* in each mailbox, until that is over half full."""
+    """Put *batch* in each mailbox, until that is over half full."""
     hot: list[_Behind] = []
     for ref, mailbox in receivers:
-        at = _put_from(0, messages, ref, mailbox, dead_letters)
+        at = _put_from(0, batch, ref, mailbox, dead_letters)
         if mailbox.level and not mailbox.overtaken:
             hot.append(_Behind(ref, mailbox, at, mailbox.handled))
     return hot
@@ -97,7 +145,7 @@ def _put(
 
 def _put_from(
     at: int,
-    messages: Batch,
+    batch: Batch,
     ref: ActorRef[Any],
     mailbox: Mailbox[Any],
     dead_letters: DeadLetters,
@@ -107,13 +155,13 @@ def _put_from(
     Returns:
         Where to go on.
     """
-    if at == 0 and len(messages) > 1:
+    if at == 0 and len(batch) > 1:
         try:
-            at = mailbox.put_through(messages)
+            at = mailbox.put_through(batch)
         except Exception:
             _log.exception("the mailbox of %s failed", ref.path)
-    while at < len(messages):
-        message = messages[at]
+    while at < len(batch):
+        message = batch[at]
         at += 1
         try:
             if not mailbox.put(message) and not mailbox.closed:
@@ -129,11 +177,11 @@ def _put_from(
 
 
 async def _put_in_waves(
-    messages: Batch,
+    batch: Batch,
     receivers: Mapping[ActorRef[Any], Mailbox[Any]],
     dead_letters: DeadLetters,
 ) -> None:
-    """Put *messages* in many mailboxes, a few at a time.
+    """Put *batch* in many mailboxes, a few at a time.
 
     Each wave may be dealt with before the next begins.  Woken all at once,
     a thousand writers have a thousand sends half done at the same time; the
@@ -142,18 +190,18 @@ async def _put_in_waves(
     """
     following = iter(receivers.items())
     while wave := list(islice(following, _WAVE)):
-        hot = _put(messages, wave, dead_letters)
+        hot = _put(batch, wave, dead_letters)
         last = wave[-1][1]
         for _ in range(_WAVE_PASSES):
             await checkpoint()
             if last.parked is not None:
                 break  # its reader sleeps again, and so do those before it
         if hot:
-            await _let_catch_up(messages, hot, dead_letters)
+            await _let_catch_up(batch, hot, dead_letters)
 
 
 async def _let_catch_up(
-    messages: Batch, hot: list[_Behind], dead_letters: DeadLetters
+    batch: Batch, hot: list[_Behind], dead_letters: DeadLetters
 ) -> None:
     """Let members that are over half full handle one message for each they get.
 
@@ -165,8 +213,8 @@ async def _let_catch_up(
         await _let_handle_one(hot)
         again: list[_Behind] = []
         for ref, mailbox, at, _ in hot:
-            if at < len(messages):
-                at = _put_from(at, messages, ref, mailbox, dead_letters)
+            if at < len(batch):
+                at = _put_from(at, batch, ref, mailbox, dead_letters)
                 if mailbox.level and not mailbox.overtaken:
                     again.append(_Behind(ref, mailbox, at, mailbox.handled))
         hot = again

@@ -18,8 +18,6 @@ from anyio.lowlevel import checkpoint
 
 from ._actor import Actor, Context
 from ._ask import current
-from ._batch import Batch
-from ._dead_letters import DeadLetter, Undelivered
 from ._directory import Directory, Key, Membership, Name, typed
 from ._errors import ActorNotAlive, NameTaken, NotOwner
 from ._exit import ExitReason
@@ -38,16 +36,13 @@ from ._orders import (
     Update,
 )
 from ._parking import Gate
-from ._publishing import publish
+from ._publishing import tell
 from ._ref import ActorRef, body_of
 
 M = TypeVar("M")
 V = TypeVar("V")
 
 _log = logging.getLogger("greenroom.actors")
-
-# Publications to the same members that are told to each of them at a time.
-_TOGETHER = 16
 
 
 @final
@@ -280,7 +275,7 @@ class Registry(Directory, Actor[Order]):
         try:
             match message:
                 case Publish():
-                    return self._publish(message)
+                    return tell(message, self._groups, self.context)
                 case Deliver(mailbox, content):
                     if self._owed.pop(message, False) is None:
                         mailbox.keep_promise(content)
@@ -307,55 +302,14 @@ class Registry(Directory, Actor[Order]):
             self.context.defer_reply().fail(refused)
         return None
 
-    def _publish(self, order: Publish) -> Awaitable[None] | None:
-        """Tell *order*, and with it what waits right behind for the same members.
-
-        So the more there is to be told, the less each of it costs.
-        """
-        context, groups = self.context, self._groups
-        known = [groups[key] for key in order.groups if key in groups]
-        mailbox = context.mailbox
-        orders = [order]
-        while mailbox.queue and len(orders) < _TOGETHER:
-            following = mailbox.queue[0]
-            if not (isinstance(following, Publish) and following.is_like(order)):
-                break
-            # Until all of it is told, the others are handled beside the last.
-            mailbox.put_aside()
-            mailbox.take()
-            orders.append(following)
-        messages = Batch(order.message for order in orders)
-        letters = context.runtime.dead_letters
-        telling = publish(messages, known, order.skip, letters)
-        if telling is not None and len(orders) > 1:
-            return self._see_through(telling, orders[:-1])
-        for _ in orders[1:]:
-            mailbox.aside_done()
-        return telling
-
-    async def _see_through(
-        self, telling: Awaitable[None], beside: Collection[Publish]
-    ) -> None:
-        mailbox, path = self.context.mailbox, self.context.path
-        letters = self.context.runtime.dead_letters
-        try:
-            await telling
-        except BaseException:
-            # As with the one in flight: nobody knows how far it came.
-            for order in beside:
-                mailbox.aside_lost()
-                letters.publish(DeadLetter(order, path, Undelivered.CANCELLED))
-            raise
-        for _ in beside:
-            mailbox.aside_done()
-
     def _prepare(self, order: Prepare) -> object:
         try:
             message = order.in_turn(order.message)
         except Exception:
             _log.exception("what was to be published could not be made")
             return None
-        return self._publish(Publish(order.groups, message, order.skip))
+        made = Publish(order.groups, message, order.skip)
+        return tell(made, self._groups, self.context)
 
     def _complete(
         self,

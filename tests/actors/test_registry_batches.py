@@ -194,3 +194,25 @@ async def test_a_member_that_fails_at_a_batch_harms_nobody(
     assert f"the mailbox of {broken.path} failed" in caplog.text
     assert list(mailbox.queue) == [0, 1]
     assert seen_by(other) == [0, 1]
+
+
+async def test_of_a_registry_that_is_killed_in_mid_batch_all_of_it_is_lost_aloud(
+    stage: Stage, registry: Registry
+) -> None:
+    cells = await members_of(stage, 100)
+    for cell in cells:
+        await registry.join("a", cell.ref)
+    mailbox, ref = registry.context.mailbox, registry.context.ref
+    for number in range(3):
+        await registry.publish(["a"], number)
+    while not seen_by(cells[0]):
+        await checkpoint()
+    assert not seen_by(cells[-1])
+    assert mailbox.pending == 3
+    ref.kill()
+    await ref.wait_stopped()
+
+    lost = [(each.message.message, each.why) for each in stage.letters]  # type: ignore[attr-defined]  # a Publish
+    assert lost == [(number, Undelivered.CANCELLED) for number in range(3)]
+    numbers = mailbox.statistics()
+    assert numbers.accepted == numbers.handled + numbers.dead_lettered
