@@ -273,6 +273,7 @@ class ActorAdapter(Sending, Moderation):
             patience = patience_of(self.options)
             transport = AsgiTransport(scope, receive, send, longest, patience)
             await self._server.serve(scope, transport)
+            await transport.leave()
             return True
         if kind == "lifespan":
             return await self._lifespan(scope, receive, send)

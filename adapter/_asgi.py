@@ -290,15 +290,15 @@ class AsgiTransport:
             if self._gone or last:
                 break
             self.abort()
-        if self._listener is None and stop_filling(self._send):
-            await self._empty()
 
-    async def _empty(self) -> None:
-        """Let whoever waits for room in hypercorn's queue have it.
+    async def leave(self) -> None:
+        """The app is about to return: nobody shall wait for room in its queue.
 
         hypercorn says that the peer is gone, and puts in what it has read before
         all the same.
         """
+        if self._listener is not None or not stop_filling(self._send):
+            return
         with suppress(RuntimeError), anyio.move_on_after(_TURN):
             for _ in range(_QUEUED):
                 await self._receive()

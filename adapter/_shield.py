@@ -94,9 +94,10 @@ class Sips:
         at, end = 0, len(data)
         while True:
             sip = max(self._sip(), self._expected())
-            if sip < end:
-                event = type(event)(event.stream_id, data[at : at + sip])
-            await handle(stream, event)
+            part = event
+            if at or sip < end:
+                part = type(event)(event.stream_id, data[at : at + sip])
+            await handle(stream, part)
             if (aside := self._aside()) is not None:
                 await self._tell(aside)
             at += sip

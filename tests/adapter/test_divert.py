@@ -96,6 +96,7 @@ class App:
             await self.lingers.wait()
             await transport.close(1000, "")
         await transport.linger(0.2)
+        await transport.leave()
         self.done.set()
 
 
@@ -249,10 +250,9 @@ async def test_behind_middleware_all_is_received(anyio_backend_name: str) -> Non
 async def test_a_queue_of_somebody_else_is_left_alone(anyio_backend_name: str) -> None:
     app = App()
     app.ahead = True
-    async with served(app, anyio_backend_name) as server, server.connect() as (_, head):
-        assert head.startswith(b"HTTP/1.1 101")
-        await app.accepted.wait()
+    async with connected(app, anyio_backend_name) as peer:
         assert not await app.transport.divert(app.listener)
+        await peer.send(0x8, b"\x03\xe8")
 
 
 async def test_who_waits_to_put_something_in_a_queue_without_room_is_seen(

@@ -185,6 +185,26 @@ async def test_a_long_frame_that_has_begun_is_taken_in_one(
     assert len(stream.events[0].data) == min(10_000, max(512, left))
 
 
+@pytest.mark.parametrize("begins", [0, 300, 512, 1000, 2047])
+async def test_nothing_is_lost_or_doubled_wherever_a_long_frame_begins(
+    begins: int,
+) -> None:
+    """Its head is read with what is before it; the rest of it comes in one."""
+    data = bytes(at % 251 for at in range(5000))
+
+    class Reading(Stream):
+        async def handle(self, event: Any) -> None:
+            await super().handle(event)
+            read = sum(len(each.data) for each in self.events)
+            header = self.connection._proto._frame_decoder.header
+            header.payload_len = 7 + (len(data) - read if read > begins else 0)
+
+    stream = Reading(left=0)
+    await Sips(stream)(EVENTS.Data(1, data))
+    assert b"".join(each.data for each in stream.events) == data
+    assert len(stream.events) == begins // 512 + 2
+
+
 def offered(accept: Callable[..., Any], **extensions: object) -> Any:
     """hypercorn's WebSocket stream before the accept."""
     return SimpleNamespace(

@@ -238,6 +238,12 @@ async def watched(
         await connector.widen(100 * MEGABYTE)
         witness = await connector.open()
         await witness.receive()
+
+        async def is_alone() -> bool:
+            look = await witness.ask("look")
+            return set(of_hypercorn(look).values()) == {1}
+
+        await eventually("the end of who was here before", is_alone)
         before = await witness.ask("look")
         yield witness, connector
 

@@ -332,7 +332,7 @@ def check_statistics(journal: Journal, *, running: bool) -> None:
     assert unknown == why[Undelivered.NO_RECIPIENT], "statistics: unknown recipients"
     errors = journal.happened["handler errors"]
     assert statistics.handler_errors == errors, "statistics: handler errors"
-    strikes = sum(guest.line.heard.count("{") for guest in guests)
+    strikes = sum(guest.line.unreadable for guest in guests)
     assert statistics.strikes == strikes, "statistics: strikes"
     names = ["accepted"]
     if all(guest.line.heeds and not guest.stubborn for guest in met):

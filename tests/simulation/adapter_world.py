@@ -80,6 +80,7 @@ class Stage(App):
         guest = Guest(number, line)
         journal.guests.append(guest)
         line.answer = lambda fields: self.answer(guest, fields)
+        line.is_read = lambda: self.is_read(line)
         if kind is Kind.DROPPED and chance.random() < 0.2:
             line.drop()
         late = self.adapter.statistics().draining
@@ -94,6 +95,11 @@ class Stage(App):
                     break
                 await self.talk(guest, id)
             await self.part(guest, scope)
+
+    def is_read(self, line: Line) -> bool:
+        """Whether what comes of *line* is for somebody who is not being put out."""
+        live = self.adapter._server.connections.values()  # pyright: ignore[reportPrivateUsage]  # nothing public tells
+        return any(each.transport is line and each.connected for each in live)
 
     async def serve(self, guest: Guest, scope: anyio.CancelScope) -> None:
         """The server's task for a guest."""

@@ -87,6 +87,9 @@ class Line:
         self.broken: list[str] = []
         # What the server has read.
         self.heard: list[str] = []
+        # Of these, what nobody could read who was still there to do so.
+        self.unreadable = 0
+        self.is_read: Callable[[], bool] = bool
         # Frames that went nowhere without a word.
         self.swallowed: list[dict[str, Any]] = []
         self.unsent = False
@@ -146,6 +149,7 @@ class Line:
                 self._hear()
                 raise frame
             self.heard.append(frame)
+            self.unreadable += frame == "{" and self.is_read()
             return frame
         finally:
             self._receiving = False
