@@ -179,7 +179,8 @@ class Adapters(Run):
             self.fanout.add(subject.name, Sample.of(rate))
             single = await room.measure(self._settings.seconds, batch=1)
             self.single.add(subject.name, Sample.of(single))
-            await self._storm(room, rate)
+            # Of which the broadcasts come one at a time.
+            await self._storm(room, single)
             server.check()
             if self._is_due(subject, self.stalled):
                 with self.attempt(subject, self.stalled):
