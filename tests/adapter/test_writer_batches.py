@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import anyio
 import pytest
 
@@ -117,3 +119,15 @@ async def test_the_last_that_was_taken_in_part_is_in_flight(
         await wait_idle()
         assert d.outbox.statistics().handled == 2
         monkeypatch.undo()
+
+
+async def test_nothing_keeps_a_batch_that_has_been_told() -> None:
+    async with desk() as d:
+        batch = outgoing("kept by nobody", "nor this")
+        assert d.outbox.put_through(batch) == 2
+        assert await d.read(2) == ["kept by nobody", "nor this"]
+        del batch
+        gc.collect()
+        kept = [each for each in gc.get_objects() if isinstance(each, Outgoing)]
+        frames = {each.frame for each in kept}
+        assert not frames & {"kept by nobody", "nor this"}
