@@ -212,7 +212,11 @@ async def test_of_a_registry_that_is_killed_in_mid_batch_all_of_it_is_lost_aloud
     ref.kill()
     await ref.wait_stopped()
 
-    lost = [(each.message.message, each.why) for each in stage.letters]  # type: ignore[attr-defined]  # a Publish
+    orders: list[Any] = [each.message for each in stage.letters]
+    lost = [
+        (order.message, each.why)
+        for order, each in zip(orders, stage.letters, strict=True)
+    ]
     assert lost == [(number, Undelivered.CANCELLED) for number in range(3)]
     numbers = mailbox.statistics()
     assert numbers.accepted == numbers.handled + numbers.dead_lettered

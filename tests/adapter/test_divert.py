@@ -66,6 +66,8 @@ class App:
         self.lingers = anyio.Event()
         self.done = anyio.Event()
         self.transport: AsgiTransport
+        # hypercorn's own.
+        self.stream: Any
         self.scope: Any = None
         self.wrapped = False
         # In front of this app: an app that reads ahead, and hands on from its own.
@@ -86,6 +88,7 @@ class App:
         if self.ahead:
             own = await _read_ahead(receive)
         self.transport = transport = AsgiTransport(scope, own, send, 100)
+        self.stream = getattr(send, "__self__", None)
         await transport.accept()
         self.accepted.set()
         await self.begins.wait()
@@ -284,8 +287,8 @@ async def test_a_peer_that_is_reset_in_mid_flood_leaves_nothing(
     async with served(app, anyio_backend_name) as server:
         async with server.connect() as (peer, _):
             await app.accepted.wait()
-            stream = weakref.ref(app.transport._send.__self__)  # type: ignore[attr-defined]  # hypercorn's
-            del app.transport
+            stream = weakref.ref(app.stream)
+            del app.stream, app.transport
             tiny = b"\x81\x81\0\0\0\0x"
             await peer.stream.send(tiny * 40 + b"\x89\x80\0\0\0\0" + tiny * 30)
             raw = peer.stream.extra(anyio.abc.SocketAttribute.raw_socket)

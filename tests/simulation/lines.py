@@ -20,6 +20,7 @@ import anyio
 from anyio.lowlevel import checkpoint
 
 from greenroom.adapter import Bundle, Frame, Message, TransportClosed
+from greenroom.testing._memory import try_one_by_one
 
 # So many frames of the peer are on their way; for more of them it waits.
 _ON_THE_WAY = 4
@@ -191,12 +192,7 @@ class Line:
 
     def try_send_all(self, bundle: Bundle[Message]) -> int:
         """See `Transport`."""
-        taken = 0
-        for message in bundle.messages:
-            if self.unsent or not self.try_send(message):
-                break
-            taken += 1
-        return taken
+        return try_one_by_one(self, bundle)
 
     async def flush(self) -> None:
         """See `Transport`."""

@@ -8,7 +8,7 @@ from typing import final
 import anyio
 from anyio.lowlevel import checkpoint
 
-from ..adapter import Bundle, Frame, Message, TransportClosed
+from ..adapter import Bundle, Frame, Message, Transport, TransportClosed
 
 DEFAULT_MAX_FRAMES = 16
 
@@ -25,6 +25,16 @@ class Refused(Exception):
         super().__init__(f"the connection was refused with {status} {reason}".strip())
         self.status = status
         self.reason = reason
+
+
+def try_one_by_one(transport: Transport, bundle: Bundle[Message]) -> int:
+    """`Transport.try_send_all` for a transport that has nothing to gain from it."""
+    taken = 0
+    for message in bundle.messages:
+        if transport.unsent or not transport.try_send(message):
+            break
+        taken += 1
+    return taken
 
 
 @final
@@ -81,12 +91,7 @@ class MemoryTransport:
 
     def try_send_all(self, bundle: Bundle[Message]) -> int:
         """See `Transport`."""
-        taken = 0
-        for message in bundle.messages:
-            if self.unsent or not self.try_send(message):
-                break
-            taken += 1
-        return taken
+        return try_one_by_one(self, bundle)
 
     @property
     def stopping(self) -> None:
