@@ -6,7 +6,6 @@ At ``/ws/free`` it knows no rates: there a client may make it work as hard as it
 from __future__ import annotations
 
 import os
-from dataclasses import asdict
 from typing import Any
 
 import anyio
@@ -15,13 +14,12 @@ from greenroom import ActorAdapter, Client, Handshake, Identity, Options
 
 from ..server import unhurried
 from .together import together
+from .weighed import weighed
 
 LONGEST = 65_536
 MOST = 1000
 # Within them so many must have come.
 HANDSHAKE_SECONDS = unhurried(2.0)
-
-PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 def make_adapter(path: str, **rates: Any) -> ActorAdapter:
@@ -69,9 +67,7 @@ def make_adapter(path: str, **rates: Any) -> ActorAdapter:
 
     @adapter.on("statistics")
     async def statistics(event: str, client: Client, data: Any) -> dict[str, Any]:
-        with open("/proc/self/statm") as statm:  # noqa: ASYNC230 - it is no disk
-            memory = int(statm.read().split()[1]) * PAGE
-        return {**asdict(adapter.statistics()), "memory": memory}
+        return weighed(adapter)
 
     return adapter
 

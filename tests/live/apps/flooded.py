@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from dataclasses import asdict
 from typing import Any
 
 from greenroom import ActorAdapter, Client, Excess, Options
 
 from .together import together
+from .weighed import weighed
 
 MOST, MOST_BY_ADDRESS = 60, 8
 RATE, BURST = 100.0, 50
 STRIKES = 5
 
-PAGE = os.sysconf("SC_PAGE_SIZE")
 
 handled: Counter[str] = Counter()
 
@@ -63,9 +62,7 @@ def make_adapter(path: str, excess: Excess) -> ActorAdapter:
 
     @adapter.on("statistics")
     async def statistics(event: str, client: Client, data: Any) -> dict[str, Any]:
-        with open("/proc/self/statm") as statm:  # noqa: ASYNC230 - it is no disk
-            memory = int(statm.read().split()[1]) * PAGE
-        return {**asdict(adapter.statistics()), "memory": memory}
+        return weighed(adapter)
 
     return adapter
 

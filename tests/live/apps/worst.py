@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
-from dataclasses import asdict
 from typing import Any
 
 from greenroom import ActorAdapter, Client, Options
+
+from .weighed import weighed
 
 LONGEST_SENT = 4096
 
@@ -24,8 +24,6 @@ OPTIONS = Options(
 
 app = adapter = ActorAdapter("/ws", options=OPTIONS)
 
-PAGE = os.sysconf("SC_PAGE_SIZE")
-
 
 @adapter.on_connect()
 async def connect(event: str, client: Client, data: Any) -> None:
@@ -34,9 +32,7 @@ async def connect(event: str, client: Client, data: Any) -> None:
 
 @adapter.on("statistics")
 def statistics(event: str, client: Client, data: Any) -> dict[str, Any]:
-    with open("/proc/self/statm") as statm:
-        memory = int(statm.read().split()[1]) * PAGE
-    return {**asdict(adapter.statistics()), "memory": memory}
+    return weighed(adapter)
 
 
 @adapter.on("fill")
