@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, TypeVar, final
+from typing import Any, TypeVar, cast, final
 
 from ._batch import Batch
 from ._capacity import MailboxOptions, MailboxOwner, MailboxStatistics, Overflow
@@ -142,13 +142,33 @@ class Mailbox(Line[M]):
         return True
 
     def put_through(self, batch: Batch) -> int:
-        """Hand the messages of *batch*, or the first of them, on at once.
+        """Put the messages of *batch*, or the first of them, at once.
 
         Returns:
-            How many were dealt with so; the others are to be put.  Here none: only
-            the reader of an actor's mailbox handles anything.
+            How many were dealt with so; the others are to be put one by one.  Here
+            all of them or none: all where nothing but the count changes.
         """
-        return 0
+        messages = cast("tuple[M, ...]", batch)
+        queue, number = self.queue, len(messages)
+        if len(queue) + number > self.limit:
+            return 0
+        if self.weights is None:
+            if queue is NO_QUEUE:
+                queue = self._unrest()
+        else:
+            weights = list(map(self._weight_of, messages))
+            weight = self.weight + sum(weights)
+            if weight > self._heavy:
+                return 0
+            if queue is NO_QUEUE:
+                queue = self._unrest()
+            self.weight = weight
+            self.weights.extend(weights)
+        queue.extend(messages)
+        self.accepted += number
+        if self.parked is not None:
+            self._wake(self)
+        return number
 
     def _put_at_limit(self, message: M, weight: int) -> bool:
         if self.closed:

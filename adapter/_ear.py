@@ -106,17 +106,13 @@ class Ear(Voice[Inbound]):
         transport = self.transport
         try:
             while not await transport.divert(self):
-                if not await self._heard(await transport.receive()):
+                if not await self.hear(await transport.receive()):
                     return
         except TransportClosed as closed:
             self.lost(closed.code, closed.reason)
 
-    async def hear(self, frame: Frame) -> None:
-        """See `Listener`."""
-        await self._heard(frame)
-
-    async def _heard(self, frame: Frame) -> bool:
-        """Take one message; False if it is being disconnected, and takes none."""
+    async def hear(self, frame: Frame) -> bool:
+        """See `Listener`: False if it is being disconnected, and takes none."""
         if not (self.connected or len(self._acks)):
             return False
         try:

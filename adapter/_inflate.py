@@ -3,15 +3,20 @@
 wsproto inflates all that comes, a thousandfold, before anybody can count; and what
 follows the end of a compressed stream is kept for as long as more of it comes.
 Here a message is inflated to a little more than the longest that is read, and the
-rest of it is thrown away unread.  It so counts as any other that is too large.
+rest of it is thrown away unread.  It so counts as any other that is too large; and
+one that never ends, by what is thrown away, as any other that is endless.
 """
 
 from __future__ import annotations
 
-from typing import Any, Protocol, final
+from collections.abc import Callable
+from typing import Any, Protocol, TypeAlias, final
 
 # To the end of a character that has begun (RFC 3629): else it would be no text.
 _TAIL = 4
+
+
+Skip: TypeAlias = Callable[[int], None]
 
 
 class Inflating(Protocol):
@@ -38,12 +43,14 @@ class Inflater:
     Args:
         inflating: What it is inflated by.
         most: Bytes of the longest message that is read.
+        skip: Told how many bytes are thrown away as they came.
     """
 
-    __slots__ = ("_inflating", "_room")
+    __slots__ = ("_inflating", "_room", "_skip")
 
-    def __init__(self, inflating: Inflating, most: int) -> None:
+    def __init__(self, inflating: Inflating, most: int, skip: Skip) -> None:
         self._inflating: Inflating | None = inflating
+        self._skip = skip
         # Below zero while the last character is not complete.
         self._room = most + 1
 
@@ -55,6 +62,7 @@ class Inflater:
         """
         inflating = self._inflating
         if inflating is None or inflating.eof:
+            self._skip(len(data))
             return b""
         come = inflating.decompress(data, self._room + _TAIL)
         for at in range(max(self._room, 0), len(come)):
@@ -72,7 +80,7 @@ class Inflater:
         return b"" if self._inflating is None else self._inflating.flush()
 
 
-def bound_inflating(extension: Any, most: int) -> None:
+def bound_inflating(extension: Any, most: int, skip: Skip) -> None:
     """Have *extension*, wsproto's permessage-deflate, inflate no more than *most*."""
     begin = extension.frame_inbound_header
 
@@ -82,7 +90,7 @@ def bound_inflating(extension: Any, most: int) -> None:
         # itself: see `_wire.spare_window`.
         inflating = extension._decompressor
         if inflating is not None and not isinstance(inflating, Inflater):
-            extension._decompressor = Inflater(inflating, most)
+            extension._decompressor = Inflater(inflating, most, skip)
         return answer
 
     extension.frame_inbound_header = bounded

@@ -48,7 +48,8 @@ class Outbox(Mailbox[M]):
 
     def put_through(self, batch: Batch) -> int:
         """See `Mailbox.put_through`."""
-        return self._owner.write_all_through(batch) if self._is_clear else 0
+        taken = self._owner.write_all_through(batch) if self._is_clear else 0
+        return taken or super().put_through(batch)
 
     def _passes(self, message: M) -> bool:
         return self._is_clear and self._owner.write_through(message)

@@ -16,11 +16,12 @@ class Piece(Protocol):
     """A part of a message, as wsproto hands it over."""
 
     data: Any
+    frame_finished: bool
     message_finished: bool
 
 
-# What an empty piece counts: it had a head, and more where it was thrown away.
-_EMPTY = 256
+# What the head of a fragment counts, which costs more to read than what it heads.
+_HEAD = 256
 
 
 @final
@@ -41,7 +42,8 @@ class Pieces:
     def __init__(self, most: int, limit: int) -> None:
         self._most = most + 1
         self._limit = limit
-        # Of all that came of a message that comes in parts, empty ones included.
+        # Of all that came of a message that comes in parts, with their heads, and of
+        # what was thrown away before it came here.
         self._length = 0
         # The message, once it is complete; what was gathered of it until then.
         self._whole: str | bytes | StringIO | BytesIO | None = None
@@ -58,19 +60,22 @@ class Pieces:
                 # Most messages: nothing to gather.
                 self._whole = data[: self._most]
                 return
-            self._length = 0
             self._whole = StringIO() if isinstance(data, str) else BytesIO()
         gathered: Any = self._whole
         room = self._most - gathered.tell()
         if room > 0:
             gathered.write(data[:room])
         self._length += len(data)
-        if not (data or piece.message_finished):
-            self._length += _EMPTY
+        if piece.frame_finished and not piece.message_finished:
+            self._length += _HEAD
         if self.endless:
             from hypercorn.protocol.ws_stream import FrameTooLargeError
 
             raise FrameTooLargeError
+
+    def skip(self, size: int) -> None:
+        """So many bytes of the message were thrown away, unread: they count."""
+        self._length += size
 
     @property
     def endless(self) -> bool:
@@ -80,6 +85,7 @@ class Pieces:
     def clear(self) -> None:
         """The message has been handed over."""
         self._whole = None
+        self._length = 0
 
     def to_message(self) -> dict[str, object]:
         """The message, in the words of ASGI."""

@@ -93,7 +93,7 @@ class Sips:
             return
         at, end = 0, len(data)
         while True:
-            sip = max(self._sip(), self._expected())
+            sip = self._sip(end - at)
             part = event
             if at or sip < end:
                 part = type(event)(event.stream_id, data[at : at + sip])
@@ -105,10 +105,15 @@ class Sips:
                 return
             await checkpoint()
 
-    def _sip(self) -> int:
+    def _sip(self, left: int) -> int:
+        """How much of the bytes that are *left* is read now."""
+        if left <= _LAST_SIP:
+            return left
         connection = getattr(self._stream, "connection", None)
         state = getattr(connection, "state", None)
-        return _LAST_SIP if getattr(state, "name", "") == "LOCAL_CLOSING" else _SIP
+        going = getattr(state, "name", "") == "LOCAL_CLOSING"
+        sip = _LAST_SIP if going else _SIP
+        return left if left <= sip else max(sip, self._expected())
 
     def _expected(self) -> int:
         """What is still to come of a frame that has begun: cheap, however long."""
@@ -155,7 +160,7 @@ def bound_stream(stream: Any, max_bytes: int) -> None:
         connection = answer[2]
         for extension in connection._proto.extensions:
             if extension.enabled():
-                bound_inflating(extension, max_bytes)
+                bound_inflating(extension, max_bytes, stream.buffer.skip)
         if counts:
             sips.asides = connection.events = Asides(connection, max_bytes)
         return answer

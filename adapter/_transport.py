@@ -38,8 +38,12 @@ class Stopping(Protocol):
 class Listener(Protocol):
     """Who hears what comes of one connection."""
 
-    async def hear(self, frame: Frame) -> None:
-        """Take one message; waiting here pushes back on the peer."""
+    async def hear(self, frame: Frame) -> bool:
+        """Take one message; waiting here pushes back on the peer.
+
+        Returns:
+            False if it takes no more.
+        """
         ...
 
     def lost(self, code: int, reason: str) -> None:

@@ -309,7 +309,8 @@ class Writer:
                 finish = order
             elif outbox.queue:
                 item = outbox.take()
-                self._expect_ack(item)
+                if item.callback is not None:
+                    self._expect_ack(item)
                 self._begin()
                 await send(item.frame)
                 self._sending_since = None

@@ -46,9 +46,10 @@ class Hearing:
         self.goes_on = anyio.Event()
         self.goes_on.set()
 
-    async def hear(self, frame: Frame) -> None:
+    async def hear(self, frame: Frame) -> bool:
         await self.goes_on.wait()
         self.heard.append(frame)
+        return True
 
     def lost(self, code: int, reason: str) -> None:
         self.end = code, reason

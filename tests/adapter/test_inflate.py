@@ -21,9 +21,13 @@ def deflate(data: bytes) -> bytes:
     return (squeeze.compress(data) + squeeze.flush(zlib.Z_SYNC_FLUSH))[:-4]
 
 
+def ignore(size: int) -> None:
+    """Count nothing."""
+
+
 def inflate(data: bytes, parts: int = 1, most: int = MOST) -> bytes:
     """What comes of *data*, in so many parts, as wsproto goes about it."""
-    inflater = Inflater(zlib.decompressobj(-15), most)
+    inflater = Inflater(zlib.decompressobj(-15), most, ignore)
     size = max(1, -(-len(data) // parts))
     pieces = [data[at : at + size] for at in range(0, len(data), size)]
     come = b"".join(inflater.decompress(piece) for piece in (*pieces, TAIL))
@@ -56,23 +60,28 @@ def test_so_is_what_is_no_text(parts: int) -> None:
 
 def test_a_bomb_is_not_inflated() -> None:
     inflating = Counting(zlib.decompressobj(-15))
-    inflater = Inflater(inflating, MOST)
+    skipped: list[int] = []
+    inflater = Inflater(inflating, MOST, skipped.append)
     bomb = deflate(bytes(10_000_000))
     for _ in range(100):
         inflater.decompress(bomb)
     assert inflating.come <= MOST + 5
     assert inflater.flush() == b""
+    # What is not even looked at has come all the same.
+    assert skipped == [len(bomb)] * 99
 
 
 def test_what_follows_the_end_of_a_stream_is_not_kept() -> None:
     squeeze = zlib.compressobj(wbits=-15)
     whole = squeeze.compress(b"hello") + squeeze.flush(zlib.Z_FINISH)
     inflating = zlib.decompressobj(-15)
-    inflater = Inflater(inflating, MOST)
+    skipped: list[int] = []
+    inflater = Inflater(inflating, MOST, skipped.append)
     assert inflater.decompress(whole) == b"hello"
     for _ in range(10):
         assert inflater.decompress(b"x" * 1000) == b""
     assert inflating.unused_data == b""
+    assert skipped == [1000] * 10
 
 
 def test_what_was_not_compressed_is_told() -> None:
@@ -104,7 +113,7 @@ def messages(frames: Sequence[tuple[int, bytes]]) -> list[str]:
     """What wsproto makes of *frames*, each an opcode with flags and a payload."""
     extension = extensions.PerMessageDeflate()
     extension.accept("permessage-deflate; client_no_context_takeover")
-    bound_inflating(extension, MOST)
+    bound_inflating(extension, MOST, ignore)
     reader = protocol.FrameProtocol(False, [extension])
     texts, text = list[str](), ""
     for first, payload in frames:

@@ -15,10 +15,13 @@ events = pytest.importorskip("wsproto.events")
 FrameTooLargeError: type[Exception] = hypercorn.FrameTooLargeError
 
 
-def part(data: str | bytes | bytearray, finished: bool) -> Any:
+def part(
+    data: str | bytes | bytearray, finished: bool, *, fragment: bool = False
+) -> Any:
     """A part of a message, as hypercorn has it from wsproto."""
     kind = events.TextMessage if isinstance(data, str) else events.BytesMessage
-    return kind(data=data, message_finished=finished)
+    whole = finished or fragment
+    return kind(data=data, frame_finished=whole, message_finished=finished)
 
 
 def parts(*data: str | bytes | bytearray) -> list[Any]:
@@ -83,16 +86,31 @@ def test_at_the_servers_own_limit_it_hears_so_and_nothing_is_kept() -> None:
         Pieces(5, 10).extend(part("x" * 11, True))
 
 
-def test_a_message_of_nothing_ends_too_and_what_it_says_is_not_cut_for_that() -> None:
+@pytest.mark.parametrize("crumb", ["", "x"])
+def test_a_message_of_crumbs_has_an_end_and_is_not_cut_for_that(crumb: str) -> None:
     pieces = Pieces(5, 1000)
-    assert gather(pieces, "1", "", "", "2345", "") == "12345"
-    assert not pieces.endless
+    for _ in range(2):
+        for each in ("1", "23"):
+            pieces.extend(part(each, False, fragment=True))
+        assert gather(pieces, "45") == "12345"
     for _ in range(3):
-        pieces.extend(part(b"", False))
+        pieces.extend(part(crumb, False, fragment=True))
         assert not pieces.endless
     with pytest.raises(FrameTooLargeError):
-        pieces.extend(part(b"", False))
+        pieces.extend(part(crumb, False, fragment=True))
     assert pieces.endless
+
+
+def test_what_was_thrown_away_before_counts_for_its_own_message_only() -> None:
+    pieces = Pieces(5, 1000)
+    for _ in range(3):
+        pieces.skip(900)
+        assert gather(pieces, "1", "2") == "12"
+    pieces.skip(999)
+    pieces.extend(part("x", False))
+    pieces.skip(1)
+    with pytest.raises(FrameTooLargeError):
+        pieces.extend(part("", False))
 
 
 def test_who_is_no_hypercorn_is_left_alone() -> None:
