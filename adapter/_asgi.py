@@ -14,9 +14,10 @@ from anyio.lowlevel import checkpoint
 
 from ._frames import Bundle
 from ._frames import Message as Outbound
-from ._hypercorn import bound_messages, find_stopping, may_accept, spare_window
+from ._hypercorn import find_stopping, may_accept, spare_window
 from ._packets import Frame
 from ._queue import Queue, find_queue, stop_filling
+from ._shield import bound_messages
 from ._transport import Listener, Stopping, TransportClosed
 from ._wire import Wire, drop, find_wire
 
@@ -120,12 +121,15 @@ class AsgiTransport:
     async def accept(self, subprotocol: str | None = None) -> None:
         """See `Transport`."""
         await self._connect()
-        if not await may_accept(self._send):
+        try:
+            if not await may_accept(self._send):
+                raise TransportClosed(1002)
+            spare_window(self._send)
+            if self._max_bytes is not None:
+                bound_messages(self._send, self._max_bytes)
+        except TransportClosed:
             self._closed = self._gone = True
-            raise TransportClosed(1002)
-        spare_window(self._send)
-        if self._max_bytes is not None:
-            bound_messages(self._send, self._max_bytes)
+            raise
         try:
             await self._send({"type": "websocket.accept", "subprotocol": subprotocol})
         except Exception as error:

@@ -66,13 +66,15 @@ class Drain:
         farewell: What clients are told, once a drain has begun.
     """
 
-    __slots__ = ("_connections", "_options", "_under_way", "farewell")
+    __slots__ = ("_connections", "_options", "_under_way", "_waiting", "farewell")
 
     def __init__(self, options: Options, connections: Mapping[str, Connection]) -> None:
         self._options = options
         self._connections = connections
         self.farewell: Farewell | None = None
         self._under_way = False
+        # Opened for those that wait for the end of one.
+        self._waiting: set[Gate] = set()
 
     def words(self) -> tuple[int, str]:
         """Code and reason for one client that comes too late."""
@@ -96,9 +98,22 @@ class Drain:
         deadline = options.drain_seconds if deadline is None else deadline
         batch = options.drain_batch if batch is None else batch
         done = Gate(system.runtime.parker)
+        self._waiting.add(done)
         # Its own task: who asks may be the handler of a client, and end with it.
         system.runtime.start_task(self._see_off, farewell, deadline, batch, done)
         await done.wait()
+
+    def ended(self) -> None:
+        """The system has ended: nothing is left, whoever was to see it off.
+
+        A task that is cancelled before it has begun does nothing at all.
+        """
+        for done in tuple(self._waiting):
+            self._finish(done)
+
+    def _finish(self, done: Gate) -> None:
+        self._waiting.discard(done)
+        done.open()
 
     async def _see_off(
         self, farewell: Farewell, deadline: float, batch: int, done: Gate
@@ -111,7 +126,7 @@ class Drain:
         try:
             await see_off(self._connections, farewell, deadline, batch)
         finally:
-            done.open()
+            self._finish(done)
             if first:
                 self._under_way = False
         if self._connections:

@@ -1,15 +1,14 @@
 """The way into stock hypercorn: from the ASGI ``send`` that an app is handed.
 
-That is a bound method, and from its owner there is a way to the TCP connection and
-to the notice that the server is to stop.  It is private API, so it is walked only
-where every step is what this was written for, hypercorn 0.18 and WebSocket over
-HTTP/1.1, and what an app may not see is asked of this file only.  Everywhere else
-there is nothing at the end of it, and plain ASGI does.
+That is a bound method, and from its owner there is a way to the WebSocket's stream,
+to its connection and to the notice that the server is to stop.  It is private API,
+so it is walked only where hypercorn is the one that this was written for, 0.18.
+Everywhere else there is nothing at the end of it, and plain ASGI does; so it does
+from the moment on at which anything there is not where it should be.
 """
 
 from __future__ import annotations
 
-from contextlib import suppress
 from types import FunctionType
 from typing import Any
 
@@ -17,9 +16,6 @@ import anyio
 from anyio.lowlevel import checkpoint
 
 from ._events import HYPERCORN_UNEXPECTED, HYPERCORN_UNTESTED
-from ._multiplexed import mend_stream
-from ._pieces import Pieces
-from ._shield import bound_stream
 from ._tested import TESTED, found
 from ._transport import Stopping
 
@@ -48,9 +44,14 @@ def stream_of(send: object) -> Any:
     return stream
 
 
+def protocol_of(stream: Any) -> Any:
+    """hypercorn's HTTP connection that *stream* is one of, or all there is of."""
+    return getattr(getattr(stream, "send", None), "__self__", None)
+
+
 def server_of(stream: Any) -> Any:
     """hypercorn's TCP connection behind *stream*; None for HTTP/2."""
-    protocol = getattr(getattr(stream, "send", None), "__self__", None)
+    protocol = protocol_of(stream)
     # Several streams share one connection with HTTP/2.
     if type(protocol).__name__ != "H11Protocol":
         return None
@@ -73,8 +74,9 @@ def _is_known() -> bool:
 def is_unexpected(error: AttributeError) -> None:
     """What was looked for is not there: from now on go by plain ASGI; said once."""
     global _known
+    if _known is not False:
+        HYPERCORN_UNEXPECTED.log(cause=str(error))
     _known = False
-    HYPERCORN_UNEXPECTED.log(cause=str(error))
 
 
 def spare_window(send: object) -> None:
@@ -88,17 +90,6 @@ def spare_window(send: object) -> None:
     if offers:
         each_by_itself = "; client_no_context_takeover"
         handshake.extensions = [offer + each_by_itself for offer in offers]
-
-
-def bound_messages(send: object, max_bytes: int) -> None:
-    """Before the accept: keep no more of a message than somebody reads."""
-    stream = stream_of(innermost(send))
-    limit: int | None = getattr(getattr(stream, "buffer", None), "max_length", None)
-    if limit is not None:
-        stream.buffer = Pieces(max_bytes, limit)
-        mend_stream(stream)
-        with suppress(AttributeError):
-            bound_stream(stream, max_bytes)
 
 
 def find_stopping(send: object) -> Stopping | None:
@@ -115,8 +106,8 @@ async def may_accept(send: object) -> bool:
     return before it has done.
     """
     stream = stream_of(innermost(send))
-    protocol = getattr(getattr(stream, "send", None), "__self__", None)
-    connection = getattr(getattr(protocol, "connection", None), "h11_connection", None)
+    held = getattr(protocol_of(stream), "connection", None)
+    connection = getattr(held, "h11_connection", None)
     if connection is None:
         return True
     import h11

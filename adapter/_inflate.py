@@ -81,13 +81,19 @@ class Inflater:
 
 
 def bound_inflating(extension: Any, most: int, skip: Skip) -> None:
-    """Have *extension*, wsproto's permessage-deflate, inflate no more than *most*."""
+    """Have *extension*, wsproto's permessage-deflate, inflate no more than *most*.
+
+    Raises:
+        AttributeError: It is not as it was; then nothing was done to it.
+    """
     begin = extension.frame_inbound_header
+    if extension._decompressor is not None:
+        raise AttributeError("nothing to inflate by, before there is a message")
 
     def bounded(*head: Any) -> Any:
         answer = begin(*head)
         # Made for the first frame of each message, since each is compressed by
-        # itself: see `_wire.spare_window`.
+        # itself: see `_hypercorn.spare_window`.
         inflating = extension._decompressor
         if inflating is not None and not isinstance(inflating, Inflater):
             extension._decompressor = Inflater(inflating, most, skip)

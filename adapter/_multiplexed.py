@@ -16,7 +16,7 @@ from typing import Any, final
 
 import anyio
 
-from ._events import HYPERCORN_UNEXPECTED
+from ._hypercorn import is_unexpected, protocol_of
 
 # Bytes that wait for a window: from the first on, who sends waits too, until less
 # than the second are left.  hypercorn's own figures.
@@ -32,9 +32,9 @@ _ROUNDS = 4
 _ROUND_SECONDS = 0.25
 
 
-def _protocol_of(stream: Any) -> Any:
+def _shared_by(stream: Any) -> Any:
     """hypercorn's HTTP/2 connection that *stream* is one of; None if it is not."""
-    protocol = getattr(getattr(stream, "send", None), "__self__", None)
+    protocol = protocol_of(stream)
     return protocol if type(protocol).__name__ == "H2Protocol" else None
 
 
@@ -167,7 +167,7 @@ def mend_stream(stream: Any) -> None:
 
     And have what a client does once it has said goodbye be no concern of others.
     """
-    protocol = _protocol_of(stream)
+    protocol = _shared_by(stream)
     if protocol is None:
         return
     try:
@@ -177,7 +177,7 @@ def mend_stream(stream: Any) -> None:
             protocol.stream_buffers[stream.stream_id] = backlog
         _mend_streams(protocol)
     except AttributeError as error:
-        HYPERCORN_UNEXPECTED.log(cause=str(error))
+        is_unexpected(error)
 
 
 def _mend_streams(protocol: Any) -> None:
@@ -192,7 +192,7 @@ def reset(stream: Any, cut: Callable[[Any], None]) -> None:
         stream: hypercorn's WebSocket stream.
         cut: Drops hypercorn's TCP connection.
     """
-    protocol = _protocol_of(stream)
+    protocol = _shared_by(stream)
     if protocol is None:
         return
     try:
@@ -201,7 +201,7 @@ def reset(stream: Any, cut: Callable[[Any], None]) -> None:
         ending = _Ending(protocol, stream, cut)
         spawn = protocol.task_group.spawn
     except AttributeError as error:
-        HYPERCORN_UNEXPECTED.log(cause=str(error))
+        is_unexpected(error)
         return
     _spawn(spawn, ending.run)
 

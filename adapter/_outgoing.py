@@ -22,7 +22,7 @@ class Outgoing(Message):
     """A message with what an outbox needs to know of it.
 
     Attributes:
-        weight: Bytes, about, and never fewer than it has on the wire.
+        weight: Bytes, about, and never fewer than its payload has on the wire.
         id: What its ack will refer to, where a callback waits for that.
         volatile: Dropped by a full outbox, which nobody waits for.
         overflow: What a full outbox does with it otherwise, where that is not

@@ -9,7 +9,7 @@ fragments is never any longer.
 from __future__ import annotations
 
 from io import BytesIO, StringIO
-from typing import Any, Protocol, final
+from typing import Any, NoReturn, Protocol, final
 
 
 class Piece(Protocol):
@@ -54,6 +54,9 @@ class Pieces:
         Raises:
             FrameTooLargeError: The message is longer than hypercorn allows.
         """
+        if self.endless:
+            # hypercorn goes on with what it has read; whatever it is, that was all.
+            self._give_up()
         data: str | bytes = piece.data
         if self._whole is None:
             if piece.message_finished and len(data) <= self._limit:
@@ -69,9 +72,12 @@ class Pieces:
         if piece.frame_finished and not piece.message_finished:
             self._length += _HEAD
         if self.endless:
-            from hypercorn.protocol.ws_stream import FrameTooLargeError
+            self._give_up()
 
-            raise FrameTooLargeError
+    def _give_up(self) -> NoReturn:
+        from hypercorn.protocol.ws_stream import FrameTooLargeError
+
+        raise FrameTooLargeError
 
     def skip(self, size: int) -> None:
         """So many bytes of the message were thrown away, unread: they count."""

@@ -40,7 +40,7 @@ class Queue:
         """Have what comes from now on taken by *take*, and let the queue go."""
         self._stream.app_put = take
         # hypercorn holds the queue as long as its app runs: 1 to 3 kB of nothing.
-        self._source.__dict__.clear()
+        getattr(self._source, "__dict__", {}).clear()
 
 
 def find_queue(receive: object, send: object) -> Queue | None:
@@ -50,7 +50,7 @@ def find_queue(receive: object, send: object) -> Queue | None:
     if server_of(stream) is None:
         return None
     source = getattr(receive, "__self__", None)
-    filled = getattr(stream.app_put, "__self__", None)
+    filled = getattr(getattr(stream, "app_put", None), "__self__", None)
     if source is None or _core_of(filled) is not _core_of(source):
         # Somebody in between hands on what it likes, from a queue of its own.
         return None

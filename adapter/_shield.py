@@ -3,14 +3,14 @@
 Any client can make it raise, which ends its Trio worker; inflate a few bytes to
 many megabytes; or take tiny frames, and answer pings, without ever letting others
 have their turn, or telling anybody.  Like the wire this is private API of
-hypercorn; where it is not as it was, nothing is done.
+hypercorn, and of what it is built on; where it is not as it was, that is said in the
+log, and nothing more is done.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from functools import wraps
 from typing import Any, final
 
@@ -18,7 +18,10 @@ from anyio.lowlevel import checkpoint
 
 from ._asides import Aside, Asides, wants_asides
 from ._events import HYPERCORN_FAILED
+from ._hypercorn import innermost, is_unexpected, stream_of
 from ._inflate import bound_inflating
+from ._multiplexed import mend_stream
+from ._pieces import Pieces
 from ._tested import TESTED, found
 from ._transport import TransportClosed
 
@@ -109,21 +112,14 @@ class Sips:
         """How much of the bytes that are *left* is read now."""
         if left <= _LAST_SIP:
             return left
+        # There is none before the accept.
         connection = getattr(self._stream, "connection", None)
         state = getattr(connection, "state", None)
         going = getattr(state, "name", "") == "LOCAL_CLOSING"
         sip = _LAST_SIP if going else _SIP
-        return left if left <= sip else max(sip, self._expected())
-
-    def _expected(self) -> int:
-        """What is still to come of a frame that has begun: cheap, however long."""
-        with suppress(AttributeError):
-            decoder = self._stream.connection._proto._frame_decoder
-            if decoder.header is not None:
-                left: int = decoder.header.payload_len - decoder.payload_consumed
-                return left
-        return 0
-
+        if left <= sip:
+            return left
+        return sip if connection is None else max(sip, _expected(connection))
     def _aside(self) -> Aside | None:
         """What the last sip had beside messages; None for nothing."""
         stream, asides = self._stream, self.asides
@@ -141,28 +137,61 @@ class Sips:
         await self._stream.app_put(message)
 
 
+def _expected(connection: Any) -> int:
+    """What is still to come of a frame that has begun: cheap, however long."""
+    try:
+        decoder = connection._proto._frame_decoder
+        if decoder.header is not None:
+            left: int = decoder.header.payload_len - decoder.payload_consumed
+            return left
+    except AttributeError as error:
+        is_unexpected(error)
+    return 0
+
+
+def bound_messages(send: object, max_bytes: int) -> None:
+    """Before the accept: bound what one message of a client costs to read and keep.
+
+    Raises:
+        TransportClosed: The client has not waited; hypercorn would ignore the accept.
+    """
+    stream = stream_of(innermost(send))
+    if stream is None:
+        return
+    try:
+        stream.buffer = Pieces(max_bytes, stream.buffer.max_length)
+        mend_stream(stream)
+        bound_stream(stream, max_bytes)
+    except AttributeError as error:
+        is_unexpected(error)
+
+
 def bound_stream(stream: Any, max_bytes: int) -> None:
     """Before the accept: bound what one message of *stream* costs to read.
 
     Raises:
-        TransportClosed: Its client has not waited; hypercorn would ignore the
-            accept.
+        AttributeError: hypercorn is not as it was; then nothing was done.
+        TransportClosed: Its client has not waited.
     """
     if stream.closed:
         raise TransportClosed(1006)
-    sips = stream.handle = Sips(stream)
+    sips = Sips(stream)
     handshake = stream.handshake
     accept = handshake.accept
     counts = wants_asides(stream.scope)
 
     def accepting(*words: Any) -> Any:
         answer = accept(*words)
-        connection = answer[2]
-        for extension in connection._proto.extensions:
-            if extension.enabled():
-                bound_inflating(extension, max_bytes, stream.buffer.skip)
-        if counts:
-            sips.asides = connection.events = Asides(connection, max_bytes)
+        try:
+            connection = answer[2]
+            for extension in connection._proto.extensions:
+                if extension.enabled():
+                    bound_inflating(extension, max_bytes, stream.buffer.skip)
+            if counts:
+                sips.asides = connection.events = Asides(connection, max_bytes)
+        except AttributeError as error:
+            is_unexpected(error)
         return answer
 
     handshake.accept = accepting
+    stream.handle = sips

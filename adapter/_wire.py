@@ -21,7 +21,13 @@ from typing import Any, Protocol, final
 
 from ._baton import Baton
 from ._frames import WINDOW_BITS, Bundle, Message
-from ._hypercorn import innermost, is_unexpected, server_of, stream_of
+from ._hypercorn import (
+    innermost,
+    is_unexpected,
+    protocol_of,
+    server_of,
+    stream_of,
+)
 from ._multiplexed import reset
 from ._transport import TransportClosed
 
@@ -151,8 +157,7 @@ class _AsyncioWire(_Stream):
         _expire(self._transport.get_extra_info("socket"), seconds)
 
     def abort(self) -> None:
-        _reset_on_close(self._transport.get_extra_info("socket"))
-        self._transport.abort()
+        _cut_asyncio(self._transport)
 
 
 @final
@@ -242,8 +247,7 @@ class _TrioWire(_Stream):
         _expire(self._tcp.socket, seconds)
 
     def abort(self) -> None:
-        _reset_on_close(self._tcp.socket)
-        self._tcp.socket.close()
+        _cut_trio(self._tcp)
 
 
 def _expire(sock: Any, seconds: float) -> None:
@@ -255,6 +259,8 @@ def _expire(sock: Any, seconds: float) -> None:
 
 
 def _reset_on_close(sock: Any) -> None:
+    if sock is None:
+        return  # TLS on asyncio, when the connection is lost
     # It may be closed already, which with uvloop is a ValueError.
     with suppress(OSError, ValueError):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
@@ -287,7 +293,7 @@ def _forget_http(stream: Any) -> None:
     Of the HTTP connection hypercorn asks nothing once it is upgraded, of the
     handshake only whether it is done; `can_read` waits for a second request.
     """
-    protocol = stream.send.__self__
+    protocol = protocol_of(stream)
     protocol.connection.h11_connection = None
     protocol.can_read = _UNHEARD
     stream.handshake = _SHAKEN
@@ -327,16 +333,26 @@ def drop(send: object) -> None:
     That is with TLS on Trio, behind middleware, and with HTTP/2.
     """
     stream = stream_of(innermost(send))
-    reset(stream, _cut)
-    _cut(server_of(stream))
+    try:
+        reset(stream, _cut)
+        _cut(server_of(stream))
+    except AttributeError as error:
+        is_unexpected(error)
 
 
 def _cut(server: Any) -> None:
     """Drop a TCP connection of hypercorn's."""
     if hasattr(server, "writer"):
-        _reset_on_close(server.writer.get_extra_info("socket"))
-        server.writer.transport.abort()
+        _cut_asyncio(server.writer.transport)
     elif server is not None:
-        sock = getattr(server.stream, "transport_stream", server.stream).socket
-        _reset_on_close(sock)
-        sock.close()
+        _cut_trio(getattr(server.stream, "transport_stream", server.stream))
+
+
+def _cut_asyncio(transport: Any) -> None:
+    _reset_on_close(transport.get_extra_info("socket"))
+    transport.abort()
+
+
+def _cut_trio(tcp: Any) -> None:
+    _reset_on_close(tcp.socket)
+    tcp.socket.close()

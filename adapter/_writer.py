@@ -230,7 +230,7 @@ class Writer:
     def _start(self) -> None:
         """There is something to wait for: have a task for it."""
         if self._runtime.closing:
-            self.abandon()
+            self._end()
         else:
             self._running = True
             self._runtime.start_task(self._run)
@@ -279,7 +279,8 @@ class Writer:
             if self._watch is not None:
                 self._watch.settle()
                 self._watch = None
-            if ended:
+            # Abandoned as it awoke, there was nothing left for it to see.
+            if ended or self._abandoned:
                 self._end()
             else:
                 self._rest()

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from greenroom.adapter import _hypercorn
+
 
 @pytest.fixture(scope="module")
 def anyio_backend(
@@ -13,3 +15,9 @@ def anyio_backend(
 ) -> tuple[str, dict[str, Any]]:
     """Asyncio, then Trio."""
     return virtual_backend
+
+
+@pytest.fixture(autouse=True)
+def unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody has looked yet which hypercorn it is."""
+    monkeypatch.setattr(_hypercorn, "_known", None)

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from greenroom.adapter._hypercorn import bound_messages
 from greenroom.adapter._pieces import Pieces
+from greenroom.adapter._shield import bound_messages
 
 hypercorn = pytest.importorskip("hypercorn.protocol.ws_stream")
 events = pytest.importorskip("wsproto.events")
@@ -82,6 +82,9 @@ def test_at_the_servers_own_limit_it_hears_so_and_nothing_is_kept() -> None:
             pieces.extend(part("x" * 1000, False))
         assert pieces.endless
     assert pieces.to_message()["text"] == "123456"
+    # Nor of what comes after it, of whatever kind.
+    with pytest.raises(FrameTooLargeError):
+        pieces.extend(part(b"x", True))
     with pytest.raises(FrameTooLargeError):
         Pieces(5, 10).extend(part("x" * 11, True))
 

@@ -264,12 +264,6 @@ async def test_middleware_that_goes_round_in_circles_is_left_alone() -> None:
     drop(send)
 
 
-@pytest.fixture
-def unknown(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody has looked yet which hypercorn it is."""
-    monkeypatch.setattr(hypercorn_module, "_known", None)
-
-
 async def test_any_other_send_has_none(anyio_backend_name: str) -> None:
     async def send(message: Any) -> None: ...
 
@@ -311,23 +305,32 @@ async def test_a_stream_of_http2_has_none() -> None:
     assert find_wire(WSStream(H2Protocol(TCPServer())).app_send) is None
 
 
+async def test_who_is_lost_has_no_socket_with_tls_and_is_dropped_all_the_same() -> None:
+    aborted: list[bool] = []
+    transport = SimpleNamespace(
+        get_extra_info={"socket": None}.get, abort=lambda: aborted.append(True)
+    )
+    server = TCPServer(writer=SimpleNamespace(transport=transport))
+    drop(WSStream(H11Protocol(server)).app_send)
+    assert aborted == [True]
+
+
 async def test_with_tls_trio_has_none() -> None:
     server = TCPServer(stream=SimpleNamespace())
     assert find_wire(WSStream(H11Protocol(server)).app_send) is None
 
 
-@pytest.mark.usefixtures("unknown")
 async def test_a_hypercorn_with_other_insides_has_none_and_that_is_said_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     send = WSStream(H11Protocol(TCPServer())).app_send
     assert find_wire(send) is None
     assert find_wire(send) is None
+    drop(send)
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
     assert "plain ASGI" in caplog.text
 
 
-@pytest.mark.usefixtures("unknown")
 @pytest.mark.parametrize("found", ["0.19.0", None])
 async def test_another_hypercorn_has_none_and_that_is_said_once(
     found: str | None,

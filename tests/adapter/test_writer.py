@@ -7,6 +7,7 @@ import anyio
 import pytest
 
 from greenroom import ActorSystem, Overflow, Undelivered
+from greenroom.adapter import Frame
 from greenroom.adapter._acks import Acks
 from greenroom.adapter._outgoing import Outgoing
 from greenroom.adapter._writer import STALLED, TOO_LARGE, TOO_MANY
@@ -300,3 +301,61 @@ async def test_what_is_to_be_written_when_all_tasks_end_is_a_dead_letter() -> No
         d.system.runtime.closing = False
         assert d.writer.ended.opened
         assert d.buried() == [("b", Undelivered.STOPPED)]
+
+
+class Slow:
+    """A transport that writes when the test says so."""
+
+    unsent = False
+
+    def __init__(self) -> None:
+        self.writing = anyio.Event()
+        self.room = anyio.Event()
+
+    def try_send(self, message: object) -> bool:
+        return False
+
+    async def send(self, frame: Frame) -> None:
+        self.writing.set()
+        await self.room.wait()
+
+
+async def test_abandoned_as_a_write_comes_to_its_end_it_ends_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with desk() as d:
+        # From now on there is no task but for what has to wait.
+        d.put("direct")
+        assert await d.read(1) == ["direct"]
+        slow = Slow()
+        monkeypatch.setattr(d.writer, "_transport", slow)
+        d.put("written")
+        await slow.writing.wait()
+        # Its task is awake already, so nothing cancels it.
+        slow.room.set()
+        d.writer.abandon()
+        with anyio.fail_after(1):
+            await d.writer.ended.wait()
+        monkeypatch.undo()
+
+
+class Half(Slow):
+    """Takes half of a message."""
+
+    unsent = True
+
+    def try_send(self, message: object) -> bool:
+        return True
+
+
+async def test_what_was_taken_in_part_as_everything_ends_is_a_dead_letter(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with desk() as d:
+        monkeypatch.setattr(d.writer, "_transport", Half())
+        monkeypatch.setattr(d.system.runtime, "closing", True)
+        d.put("cut")
+        assert d.writer.ended.opened
+        assert d.outbox.pending == 0
+        assert d.buried() == [("cut", Undelivered.CANCELLED)]
+        monkeypatch.undo()
