@@ -183,7 +183,7 @@ def bound_stream(stream: Any, max_bytes: int) -> None:
     def accepting(*words: Any) -> Any:
         answer = accept(*words)
         try:
-            connection = answer[2]
+            connection = answer[-1]
             for extension in connection._proto.extensions:
                 if extension.enabled():
                     bound_inflating(extension, max_bytes, stream.buffer.skip)

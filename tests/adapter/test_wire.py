@@ -13,7 +13,6 @@ import anyio.abc
 import pytest
 
 from greenroom.adapter import Message, TransportClosed
-from greenroom.adapter import _hypercorn as hypercorn_module
 from greenroom.adapter import _tested as tested_module
 from greenroom.adapter._hypercorn import find_stopping, may_accept, spare_window
 from greenroom.adapter._wire import drop, find_wire
