@@ -56,6 +56,10 @@ class DeadLetter:
     error: BaseException | None = None
 
 
+def _weightless(_: object) -> int:
+    return 0
+
+
 @final
 class DeadLetters:
     """The dead letters of one system.
@@ -64,18 +68,55 @@ class DeadLetters:
         keep: How many of the latest are kept.  They hold on to their messages.
     """
 
-    __slots__ = ("_counts", "_latest", "_listeners")
+    __slots__ = (
+        "_counts",
+        "_keep",
+        "_latest",
+        "_listeners",
+        "_max_weight",
+        "_weigh",
+        "_weight",
+    )
 
     def __init__(self, keep: int = 100) -> None:
-        self._latest: deque[DeadLetter] = deque(maxlen=keep)
+        self._keep = keep
+        # Each with its weight.
+        self._latest: deque[tuple[DeadLetter, int]] = deque()
+        self._weight = 0
+        self._max_weight = 0
+        self._weigh: Callable[[object], int] = _weightless
         self._counts: Counter[Undelivered] = Counter()
         self._listeners: Listeners[DeadLetter] = Listeners("dead-letter")
 
     def publish(self, letter: DeadLetter) -> None:
         """Count and keep *letter*, and tell the listeners."""
         self._counts[letter.why] += 1
-        self._latest.append(letter)
+        self._put(letter)
         self._listeners.tell(letter)
+
+    def _put(self, letter: DeadLetter) -> None:
+        weight = self._weigh(letter.message)
+        if weight > self._max_weight:
+            return  # the others need not go for what would not stay
+        latest = self._latest
+        latest.append((letter, weight))
+        self._weight += weight
+        while len(latest) > self._keep or self._weight > self._max_weight:
+            self._weight -= latest.popleft()[1]
+
+    def limit(self, weigh: Callable[[object], int], max_weight: int) -> None:
+        """Keep of the latest, from now on, what *weigh* finds light enough together.
+
+        For messages that others have made, of whatever size.  The heavier ones are
+        counted and told like any.
+
+        Args:
+            weigh: What a message weighs.
+            max_weight: What those that are kept may weigh together.
+        """
+        self._latest.clear()
+        self._weight = 0
+        self._weigh, self._max_weight = weigh, max_weight
 
     def listen(self, listener: Callable[[DeadLetter], None]) -> Callable[[], None]:
         """Call *listener*, in place, with every letter from now on.
@@ -90,7 +131,7 @@ class DeadLetters:
     @property
     def latest(self) -> tuple[DeadLetter, ...]:
         """The latest letters, oldest first."""
-        return tuple(self._latest)
+        return tuple(letter for letter, _ in self._latest)
 
     @property
     def counts(self) -> Mapping[Undelivered, int]:

@@ -24,8 +24,8 @@ from ._metrics import METRICS, Metric, MetricKind
 from ._nestipy_bridge import TrioAsyncioBridge
 from ._options import Excess, Options
 from ._packets import Ack, AckFailure, BadFrame, Event, Frame, Packet
-from ._position import Joined
-from ._presence import Present
+from ._position import Joined, Kept, RoomHistory
+from ._presence import PresenceCount, Present
 from ._statistics import AdapterStatistics, Flow
 from ._transport import Listener, Stopping, Transport, TransportClosed
 
@@ -56,6 +56,7 @@ __all__ = [
     "Identity",
     "Joined",
     "JsonEnvelope",
+    "Kept",
     "Listener",
     "Message",
     "Metric",
@@ -65,7 +66,9 @@ __all__ = [
     "Options",
     "Packet",
     "PayloadHooks",
+    "PresenceCount",
     "Present",
+    "RoomHistory",
     "Sample",
     "Stopping",
     "Transport",

@@ -15,18 +15,22 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast, final
 
 import anyio
 
+from ._addresses import host_of
 from ._asgi import Scope
-from ._bans import Bans
+from ._bans import BANNED, Bans
 from ._calling import Caller
-from ._client import address_of, headers_of
-from ._events import AUTHENTICATE_FAILED
-from ._handshake import Handshake, HandshakeOverdue, HandshakeRefused
+from ._client import headers_of
+from ._events import AUTHENTICATE_FAILED, AUTHENTICATE_SLOW
+from ._handshake import Handshake, HandshakeRefused, Refusal
+from ._handshake_rate import HandshakeRate
 from ._identity import Identity
+from ._kicks import Kicks
 from ._options import Options
 from ._origins import is_trusted
+from ._whom import names_of
 
 if TYPE_CHECKING:
-    from ._client import Client
+    from ._client import Client, Link
 
 Authenticate: TypeAlias = Callable[
     [Handshake], Awaitable[Identity | None] | Identity | None
@@ -41,6 +45,7 @@ class Admission:
     Attributes:
         authenticate: The application's own word; None to let in whoever comes.
         bans: Who may not come in.
+        kicks: Who was put out, and may have been half in.
     """
 
     __slots__ = (
@@ -50,14 +55,18 @@ class Admission:
         "_origins",
         "_places",
         "_protocols",
+        "_rate",
         "_seconds",
         "authenticate",
         "bans",
+        "kicks",
     )
 
     def __init__(self, options: Options) -> None:
         self.authenticate: Authenticate | None = None
         self.bans = Bans(options.max_bans, anyio.current_time)
+        self.kicks = Kicks(options.max_bans)
+        self._rate = HandshakeRate(options, anyio.current_time)
         self._most = options.max_connections
         self._by_address = options.max_connections_per_address
         # Both are tuples since the options were checked.
@@ -67,27 +76,42 @@ class Admission:
         self._places = 0
         self._addresses: Counter[str] = Counter()
 
-    def take_place(self, scope: Scope) -> None:
-        """Take a place, to be given back by `give_place_back`.
+    def clear(self) -> None:
+        """Let everybody in again: the adapter starts, and its clock with it."""
+        self.bans.clear()
+        self.kicks.clear()
+        self._rate.clear()
+
+    def take_place(self, scope: Scope) -> str | None:
+        """Take a place.
+
+        Returns:
+            Whose it is, to be told to `give_place_back`: by then handlers may have
+            changed the scope.
 
         Raises:
-            HandshakeRefused: There is none.
+            HandshakeRefused: There is none, or it is too early to ask.
         """
+        host = host_of(scope)
+        # Also if there is no room: who asks again and again shall not be first.
+        if not self._rate.takes(host):
+            raise Refusal("hurried")
         if self._places >= self._most:
-            raise HandshakeRefused(503, "full")
-        if self._by_address and (address := address_of(scope)) is not None:
-            if self._addresses[address] >= self._by_address:
-                raise HandshakeRefused(429, "too many connections from one address")
-            self._addresses[address] += 1
+            raise Refusal("full")
+        if self._by_address and host is not None:
+            if self._addresses[host] >= self._by_address:
+                raise Refusal("address")
+            self._addresses[host] += 1
         self._places += 1
+        return host
 
-    def give_place_back(self, scope: Scope) -> None:
-        """The place of *scope* is free again."""
+    def give_place_back(self, host: str | None) -> None:
+        """A place of *host* is free again."""
         self._places -= 1
-        if self._by_address and (address := address_of(scope)) is not None:
-            self._addresses[address] -= 1
-            if not self._addresses[address]:
-                del self._addresses[address]
+        if self._by_address and host is not None:
+            self._addresses[host] -= 1
+            if not self._addresses[host]:
+                del self._addresses[host]
 
     async def identify(self, scope: Scope, caller: Caller) -> Identity | None:
         """Who it is; None where nobody asks.
@@ -98,15 +122,33 @@ class Admission:
         headers = headers_of(scope)
         origin, host = headers.get("origin"), headers.get("host", "")
         if not is_trusted(origin, host, self._origins):
-            raise HandshakeRefused(403, "origin is not trusted")
-        if self.bans.holds("address", address_of(scope)):
-            raise HandshakeRefused(403, "banned")
+            raise Refusal("origin")
+        address = host_of(scope)
+        if self.bans.holds("address", address):
+            raise Refusal("banned")
         if self.authenticate is None:
             return None
         identity = await self._ask(self.authenticate, Handshake(scope), caller)
-        if self.bans.holds("user", identity.user):
-            raise HandshakeRefused(403, "banned")
+        # The address once more: the hook may have taken long.
+        if self.bans.holds("address", address) or self.bans.holds(
+            "user", identity.user
+        ):
+            raise Refusal("banned", identity)
         return identity
+
+    def put_out_since(self, turn: int, client: Link) -> tuple[int, str] | None:
+        """Why *client*, just accepted, is to be put out at once; None to let it be.
+
+        That is if it was kicked or banned after *turn*, when it began to come in.
+        """
+        words = self.kicks.since(turn, client)
+        if words is None and any(
+            # Of which more hold, maybe, than there are kicks that are kept.
+            self.bans.holds(name.kind, name.name)
+            for name in names_of(client)
+        ):
+            return BANNED
+        return words
 
     async def _ask(
         self, authenticate: Authenticate, handshake: Handshake, caller: Caller
@@ -123,11 +165,10 @@ class Admission:
                 raise
             except Exception as error:
                 AUTHENTICATE_FAILED.log(error, cause="raised")
-                raise HandshakeRefused(500, "authenticate failed") from error
+                raise Refusal("failed") from error
         if limit.cancelled_caught:
-            cause = f"took longer than {self._seconds:g} s"
-            AUTHENTICATE_FAILED.log(cause=cause)
-            raise HandshakeOverdue(503, "authenticate took too long")
+            AUTHENTICATE_SLOW.log(address=handshake.address, seconds=self._seconds)
+            raise Refusal("overdue")
         if answer is None:
             raise HandshakeRefused(401, "not authenticated")
         if not isinstance(answer, Identity):
@@ -135,7 +176,7 @@ class Admission:
             kind = type(answer).__name__
             cause = f"must return an Identity or None, got a {kind}"
             AUTHENTICATE_FAILED.log(cause=cause)
-            raise HandshakeRefused(500, "authenticate failed")
+            raise Refusal("failed")
         return answer
 
     def subprotocol(self, scope: Scope) -> str | None:

@@ -240,8 +240,13 @@ class AsgiTransport:
             self._closed = True
             raise TransportClosed(1006, str(error)) from error
 
+    @property
+    def direct(self) -> bool:
+        """See `Transport`: ASGI has no such thing, a wire is it."""
+        return self._wire is not None
+
     def try_send(self, message: Outbound) -> bool:
-        """See `Transport`.  ASGI has no such thing."""
+        """See `Transport`."""
         wire = self._wire
         return wire is not None and not self._closed and wire.try_write(message)
 

@@ -21,7 +21,7 @@ class Ban:
 
     Attributes:
         kind: ``"user"`` or ``"address"``.
-        name: Which.
+        name: Which; of IPv6 addresses the /64, such as ``2001:db8::/64``.
         seconds: For how long from now on; ``math.inf`` until the adapter stops.
     """
 

@@ -35,6 +35,11 @@ class Link(Protocol):
         """Whether messages can still be sent."""
         ...
 
+    @property
+    def subprotocol(self) -> str | None:
+        """What was agreed."""
+        ...
+
     def rooms(self, namespace: str) -> frozenset[str]:
         """The rooms it is in."""
         ...
@@ -61,9 +66,14 @@ class Link(Protocol):
         namespace: str,
         room: str,
         since: Mapping[str, Any] | None,
+        recent: int,
         presence: bool | Mapping[str, Any],
     ) -> Joined:
         """Enter a room."""
+        ...
+
+    async def hide(self, namespace: str, room: str) -> None:
+        """Be present in a room no more."""
         ...
 
     async def leave(self, namespace: str, room: str) -> None:
@@ -150,6 +160,11 @@ class Client:
         return query_of(self._link.scope)
 
     @property
+    def subprotocol(self) -> str | None:
+        """The one of `Options.subprotocols` that was agreed with it; None for none."""
+        return self._link.subprotocol
+
+    @property
     def identity(self) -> Identity | None:
         """Who it is; None while nobody has said so."""
         return self._link.identity
@@ -231,6 +246,7 @@ class Client:
         room: str,
         *,
         since: Mapping[str, Any] | None = None,
+        recent: int = 0,
         presence: bool | Mapping[str, Any] = False,
     ) -> Joined:
         """Enter *room* of this namespace; in it when this returns.
@@ -243,26 +259,42 @@ class Client:
         while its outbox is full.  If not all of that is kept any more, it gets
         nothing of it, and ``recovered`` is False.
 
+        With *recent*, it then gets the last messages that are kept, in the same
+        way; and so does who names no position.  They replace whatever it has shown
+        before.
+
         Args:
             room: Its name.
             since: The position that the client was at: `Joined.position` of the last
                 time, with the ``offset`` of the last message it got since then.
+            recent: So many of the last messages, at most, where *since* is None or
+                cannot be recovered.  All that are kept at most; a client that is in
+                the room already gets them again.
             presence: Whether its user is present in the room, for the others to
                 see; or what they shall see of it, which replaces what was shown
-                before: at most 4096 bytes of JSON.  See `ActorAdapter.presence`.
+                before: at most 4096 bytes of JSON.  False leaves it as it is; see
+                `hide`, and `ActorAdapter.presence`.
 
         Returns:
             Whether it has all that it missed, and the position it is at.
 
         Raises:
-            ValueError: *room* is not a non-empty str, or looks like a sid, or is
-                one room too many; or *since* is no position, or *presence* is
-                too large.
-            TypeError: *presence* is neither a bool nor a mapping.
+            ValueError: *room* is no str of 1 to 256 characters, or looks like a
+                sid, or is one room too many; or *since* is no position, or *recent* is
+                negative, or *presence* is too large.
+            TypeError: *recent* is no int, or *presence* neither a bool nor a mapping.
             NotEncodable: *presence* has no form in JSON.
             ClientGone: It has disconnected.
         """
-        return await self._link.join(self.namespace, room, since, presence)
+        return await self._link.join(self.namespace, room, since, recent, presence)
+
+    async def hide(self, room: str) -> None:
+        """Be present in *room* of this namespace no more, and stay in it.
+
+        The room is told as if it had left; unless another connection of its user
+        is present there, which is then the one that is shown.
+        """
+        await self._link.hide(self.namespace, room)
 
     async def leave(self, room: str) -> None:
         """Leave *room* of this namespace, if it is in it."""

@@ -50,6 +50,10 @@ class Codec(Protocol):
         """
         ...
 
+    def read_kept(self, frame: Frame) -> tuple[str, object]:
+        """Event and data of a frame that `kept` has made, however large it is."""
+        ...
+
     def ack(self, id: int, data: object) -> Frame:
         """Encode the answer to the event that carried *id*.
 

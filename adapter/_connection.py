@@ -25,6 +25,7 @@ from ..actors import (
     Shutdown,
 )
 from ._acks import Acks
+from ._addressee import STALLED
 from ._alarm import Alarm, ring_after
 from ._asgi import Scope
 from ._client import Client
@@ -45,7 +46,7 @@ from ._packets import Event
 from ._rooms import Rooms, settled
 from ._transport import Transport
 from ._voice import House
-from ._writer import STALLED, Writer
+from ._writer import Writer
 
 
 @final
@@ -130,9 +131,11 @@ class Connection(Ear):
         self._listen(runtime)
         self.is_set_up = True
         self.since = runtime.now()
-        if self.identity is not None:
-            self._hold(self.identity)
+        self._begin_to_hold(runtime)
         self.context.ref.tell(Opened())
+        if self.close_code is not None:
+            # It was put out while it was half in.
+            self._finish(self.close_code, self.close_reason)
 
     async def receive(self, message: Inbound) -> None:
         """Handle one message to its end."""
@@ -189,17 +192,19 @@ class Connection(Ear):
             return
         if self._patience is not None:
             self._patience.settle()
-        if self._credentials is not None:
-            self._credentials.cancel()
-        if self.is_set_up:
-            self._caller.close()
-            self.writer.abandon()
-            if not self.writer.ended.opened:
-                self.transport.abort()
-        self._ended(self)
-        if self.reading is not None:
-            self.reading.cancel()
-        self.gone.open()
+        self._hold_no_more()
+        try:
+            if self.is_set_up:
+                self._caller.close()
+                self.writer.abandon()
+                if not self.writer.ended.opened:
+                    self.transport.abort()
+        finally:
+            # Whatever the transport makes of that, nobody waits for it.
+            self._ended(self)
+            if self.reading is not None:
+                self.reading.cancel()
+            self.gone.open()
 
     async def _say_goodbye(self) -> None:
         if not self._admitted:
@@ -249,6 +254,7 @@ class Connection(Ear):
     async def _handle(self, packet: Event) -> None:
         dispatcher = self._house.dispatcher
         if not dispatcher.knows(packet.namespace):
+            self._house.count("unknown_namespaces")
             text = f"no namespace {packet.namespace!r:.64}"
             await self._house.answers.tell(self, packet, "unknown_namespace", text)
             return
@@ -261,6 +267,7 @@ class Connection(Ear):
             if handler is None:
                 if not self._house.answers_unknown:
                     return
+                self._house.count("unknown_events")
                 raise EventError("unknown_event", f"no event {packet.event!r:.64}")
             result = await self._caller.call(handler, packet.event, client, packet.data)
             if packet.id is not None:
@@ -275,10 +282,17 @@ class Connection(Ear):
     # -- ending ------------------------------------------------------------
 
     def close(self, code: int, reason: str) -> None:
-        """Disconnect: write what was emitted before, say goodbye, end."""
-        if self.close_code is not None or not self.is_set_up:
+        """Disconnect: write what was emitted before, say goodbye, end.
+
+        Before it is set up there is nothing to do that with: then it is put off.
+        """
+        if self.close_code is not None:
             return
         self.close_code, self.close_reason = code, reason
+        if self.is_set_up:
+            self._finish(code, reason)
+
+    def _finish(self, code: int, reason: str) -> None:
         if self._house.registry.context.mailbox.pending:
             # What was published before is on its way to the outbox.
             self.context.runtime.start_task(self._finish_in_order, code, reason)

@@ -19,7 +19,8 @@ from ..actors import ActorNotAlive, Gate, MailboxOptions, Runtime
 from ._acks import Callback
 from ._asides import Aside
 from ._bucket import Bucket, size_of
-from ._events import READ_FAILED
+from ._client import address_of
+from ._events import RATE_CLOSED, READ_FAILED, STRUCK_OUT
 from ._identity import Identity
 from ._options import Excess, Options
 from ._outgoing import Outgoing
@@ -211,6 +212,10 @@ class Ear(Voice[Inbound]):
             self._strike(BadFrame("rate_limited", text), TOO_MANY)
         else:
             house.count("rate_closed")
+            if RATE_CLOSED.enabled:
+                RATE_CLOSED.log(
+                    sid=self.sid, user=self.user, address=address_of(self.scope)
+                )
             self.close(*TOO_MANY)
         return False
 
@@ -225,6 +230,11 @@ class Ear(Voice[Inbound]):
         self._strikes += 1
         if self._strikes > house.options.max_strikes:
             house.count("struck_out")
+            if STRUCK_OUT.enabled:
+                address = address_of(self.scope)
+                STRUCK_OUT.log(
+                    sid=self.sid, user=self.user, address=address, cause=bad.code
+                )
             self.close(*last)
             return
         # Not waited for: who does not read its errors is too slow like any other.

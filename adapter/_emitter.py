@@ -17,8 +17,9 @@ from ._acks import Callback
 from ._connection import Connection
 from ._dispatcher import check_event
 from ._errors import NotRunning
+from ._identity import SID_PREFIX
 from ._outgoing import Outgoing
-from ._rooms import ALL, SID_PREFIX
+from ._rooms import ALL
 from ._server import Server
 
 

@@ -164,6 +164,11 @@ class JsonEnvelope:
         begun = to_json(fields, event)[:-1]
         return lambda offset: f'{begun},"offset":{offset}}}'
 
+    def read_kept(self, frame: Frame) -> tuple[str, object]:
+        """Event and data of a frame that `kept` has made, however large it is."""
+        fields = loads(frame)
+        return fields["event"], fields["data"]
+
     def ack(self, id: int, data: object) -> str:
         """Encode the answer to the event that carried *id*.
 

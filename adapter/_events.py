@@ -1,100 +1,10 @@
-"""Events: what the adapter writes to its log, each with a name and its fields.
-
-The law: no payloads and no credentials; and all text that a client may have chosen
-is quoted, escaped and cut, so that it can neither end a line nor move a cursor.
-"""
+"""Events: what the adapter writes to its log, each with a name and its fields."""
 
 from __future__ import annotations
 
 import logging
-import traceback
-from dataclasses import dataclass
-from typing import final
 
-_log = logging.getLogger("greenroom.adapter")
-
-_CUT = 64
-_LINE = 500
-# Of the lines of a traceback, so many from either end.
-_LINES = 100
-
-# Fields whose words are ours.  All other text may come from a client.
-_OURS = frozenset({"cause", "kind", "path", "sid", "tested", "version"})
-
-
-def shown(text: str) -> str:
-    """*text* as it may stand in a log: quoted, escaped, and cut."""
-    # Cut twice: a quotation costs as much as what is quoted, and may be longer.
-    return f"{text[:_CUT]!r:.{_CUT}}"
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class LogEvent:
-    """Something that is worth a line in the log.
-
-    Attributes:
-        name: What it is called in ``record.event``; it does not change.
-        level: One of `logging`.
-        text: For people, with the fields in it.
-        fields: What there is of it in the record, besides.
-        meaning: When it happens.
-    """
-
-    name: str
-    level: int
-    text: str
-    fields: tuple[str, ...]
-    meaning: str
-
-    @property
-    def enabled(self) -> bool:
-        """Whether anybody wants to know: asked first where the fields cost time."""
-        return _log.isEnabledFor(self.level)
-
-    def log(self, error: BaseException | None = None, /, **fields: object) -> None:
-        """Write it down, with the traceback of *error*."""
-        if not _log.isEnabledFor(self.level):
-            return
-        extra: dict[str, object] = {
-            name: shown(value)
-            if isinstance(value, str) and name not in _OURS
-            else value
-            for name, value in fields.items()
-        }
-        extra["event"] = self.name
-        file, line, function, _ = _log.findCaller(stacklevel=2)
-        record = _log.makeRecord(
-            _log.name,
-            self.level,
-            file,
-            line,
-            self.text,
-            (extra,),
-            None if error is None else (type(error), error, error.__traceback__),
-            function,
-            extra,
-        )
-        if error is not None:
-            # What formatters show of it: its text may be a client's as well.
-            record.exc_text = _traceback_of(error)
-        _log.handle(record)
-
-
-def _traceback_of(error: BaseException) -> str:
-    """As Python has it; but all lines below the first are indented, and printable."""
-    lines = "".join(traceback.format_exception(error)).rstrip("\n").split("\n")
-    if len(lines) > 2 * _LINES:
-        left_out = len(lines) - 2 * _LINES
-        lines[_LINES:-_LINES] = [f"... {left_out} lines ..."]
-    return "\n  ".join(_printable(line[:_LINE]) for line in lines)
-
-
-def _printable(line: str) -> str:
-    if line.isprintable():
-        return line
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
-
+from ._log_event import LogEvent
 
 # -- coming and going ------------------------------------------------------
 
@@ -116,8 +26,9 @@ REFUSED = LogEvent(
     "refused",
     logging.DEBUG,
     "a client from %(address)s was refused: %(status)d %(reason)s",
-    ("address", "status", "reason"),
-    "a handshake was refused",
+    ("cause", "status", "reason", "address", "origin", "user"),
+    "a handshake was refused; `cause` is that of the counter, `refused_<cause>`, and "
+    "`user` is None where it was not known yet",
 )
 REJECTED = LogEvent(
     "rejected",
@@ -139,6 +50,13 @@ BANNED_FROM = LogEvent(
     "%(kind)s %(who)s is banned, %(clients)d clients: %(reason)s",
     ("kind", "who", "clients", "seconds", "reason"),
     "`adapter.ban` was called; `seconds` is None where it has no end",
+)
+UNBANNED = LogEvent(
+    "unbanned",
+    logging.INFO,
+    "%(kind)s %(who)s is not banned any more",
+    ("kind", "who"),
+    "`adapter.unban` has ended a ban",
 )
 DRAINING = LogEvent(
     "draining",
@@ -171,12 +89,48 @@ CLIENT_TOO_SLOW = LogEvent(
     ("sid", "cause"),
     "a client is disconnected because it does not read what it is sent",
 )
+STRUCK_OUT = LogEvent(
+    "struck_out",
+    logging.DEBUG,
+    "client %(sid)s from %(address)s is put out, the last was: %(cause)s",
+    ("sid", "user", "address", "cause"),
+    "a client is disconnected because it has had too many strikes; `cause` is the "
+    "error of the last",
+)
+RATE_CLOSED = LogEvent(
+    "rate_closed",
+    logging.DEBUG,
+    "client %(sid)s from %(address)s sends too much",
+    ("sid", "user", "address"),
+    "a client is disconnected because it was beyond the rates, with `Excess.CLOSE`",
+)
+EXPIRED_OF = LogEvent(
+    "expired",
+    logging.DEBUG,
+    "the credentials of client %(sid)s, %(user)s, have expired",
+    ("sid", "user"),
+    "a client is disconnected because its credentials have expired",
+)
+IDLE_FOR = LogEvent(
+    "idle",
+    logging.DEBUG,
+    "client %(sid)s is idle",
+    ("sid",),
+    "a client is disconnected because it has said nothing for `idle_seconds`",
+)
 UNANSWERED = LogEvent(
     "unanswered",
     logging.DEBUG,
     "client %(sid)s has not answered a ping",
     ("sid",),
     "a client is disconnected because it seems to be dead",
+)
+NOT_IDENTIFIED = LogEvent(
+    "not_identified",
+    logging.DEBUG,
+    "client %(sid)s has not been identified in time",
+    ("sid",),
+    "a client is disconnected: after `identify_seconds` it was nobody still",
 )
 TOO_MANY_ACKS = LogEvent(
     "too_many_acks",
@@ -228,7 +182,16 @@ AUTHENTICATE_FAILED = LogEvent(
     logging.ERROR,
     "authenticate %(cause)s",
     ("cause",),
-    "the hook raised, took too long, or returned what is no identity",
+    "the hook raised, or returned what is no identity; what its exception says is "
+    "not told, for it may be a credential: only the type and where it was raised",
+    hides_text=True,
+)
+AUTHENTICATE_SLOW = LogEvent(
+    "authenticate_slow",
+    logging.WARNING,
+    "authenticate took longer than %(seconds)g s over a client from %(address)s",
+    ("address", "seconds"),
+    "the hook took longer than `handshake_seconds`, and was cancelled",
 )
 
 NOT_TOLD = LogEvent(
@@ -314,11 +277,17 @@ EVENTS = (
     REJECTED,
     KICKED,
     BANNED_FROM,
+    UNBANNED,
     DRAINING,
     DRAINED,
     DRAIN_INCOMPLETE,
     CLIENT_TOO_SLOW,
+    STRUCK_OUT,
+    RATE_CLOSED,
+    EXPIRED_OF,
+    IDLE_FOR,
     UNANSWERED,
+    NOT_IDENTIFIED,
     TOO_MANY_ACKS,
     HANDLER_FAILED,
     ACK_CALLBACK_FAILED,
@@ -326,6 +295,7 @@ EVENTS = (
     ON_DISCONNECT_SLOW,
     HANDLER_NOT_CANCELLED,
     AUTHENTICATE_FAILED,
+    AUTHENTICATE_SLOW,
     NOT_TOLD,
     PRESENCE_NOT_TOLD,
     NOT_RUNNING,

@@ -7,6 +7,7 @@ from typing import final
 
 from ._asgi import Scope
 from ._client import address_of, headers_of, query_of
+from ._identity import Identity
 
 
 class HandshakeRefused(Exception):
@@ -26,8 +27,33 @@ class HandshakeRefused(Exception):
         return f"{self.status} {self.reason}"
 
 
-class HandshakeOverdue(HandshakeRefused):
-    """The hook took too long."""
+REFUSALS = {
+    "full": (503, "full"),
+    "address": (429, "too many connections from one address"),
+    "hurried": (429, "too many handshakes from one address"),
+    "stopped": (503, "not running"),
+    "draining": (503, "draining"),
+    "origin": (403, "origin is not trusted"),
+    "banned": (403, "banned"),
+    "overdue": (503, "authenticate took too long"),
+    "failed": (500, "authenticate failed"),
+}
+"""Why the adapter itself refuses a handshake: the cause, and what the client hears."""
+
+
+@final
+class Refusal(HandshakeRefused):
+    """A handshake is refused, and not by what the hook has said.
+
+    Attributes:
+        cause: One of `REFUSALS`.
+        user: Who it was, where that was known already.
+    """
+
+    def __init__(self, cause: str, identity: Identity | None = None) -> None:
+        super().__init__(*REFUSALS[cause])
+        self.cause = cause
+        self.user = None if identity is None else identity.user
 
 
 @final

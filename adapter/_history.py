@@ -6,6 +6,12 @@ A message that is kept has an *offset*: 1, 2, 3 and so on within its room.  The
 The law: a message is appended, and what a client has missed is put in its
 outbox, in the registry's turn (see `Registry.publish` and `Registry.join`).  So
 a client gets each message once and in order, whatever happens at the same time.
+
+Kept are the frames themselves, so that a message weighs what it weighs on the
+wire and goes out again as it is; who reads the history of a room pays for reading
+them.  `Histories` keeps them in this process.  What epoch, offset and ``recovered``
+promise to clients does not depend on that: it is to be the same where a `History`
+spans processes, which none does yet.
 """
 
 from __future__ import annotations
@@ -47,9 +53,17 @@ class History(Protocol):
         """What was kept after *offset*; None if not all of it is there any more."""
         ...
 
+    def newest(self, group: Group, count: int | None, now: float) -> list[Outgoing]:
+        """The last *count* that are kept, or all; the newest one has `position`."""
+        ...
+
+    def forget(self, group: Group) -> None:
+        """Keep nothing of it any more: it begins anew, with another epoch."""
+        ...
+
 
 @final
-class _Kept:
+class _Room:
     """What is kept of one room."""
 
     __slots__ = ("epoch", "messages", "offset", "weight")
@@ -77,8 +91,8 @@ class Histories:
         self._options = options
         # Both in the order of their latest message: all, and those in which there
         # are messages.
-        self._rooms: OrderedDict[Group, _Kept] = OrderedDict()
-        self._fresh: OrderedDict[Group, _Kept] = OrderedDict()
+        self._rooms: OrderedDict[Group, _Room] = OrderedDict()
+        self._fresh: OrderedDict[Group, _Room] = OrderedDict()
         self._base = secrets.token_urlsafe(9)
         self._forgotten = 0
 
@@ -97,11 +111,9 @@ class Histories:
         kept = self._rooms.get(group)
         if kept is None:
             # First, as it was told to who came here before.
-            kept = _Kept(self._epoch())
+            kept = _Room(self._epoch())
             if len(self._rooms) >= self._options.max_histories:
-                silent, _ = self._rooms.popitem(last=False)
-                self._fresh.pop(silent, None)
-                self._forgotten += 1
+                self.forget(next(iter(self._rooms)))
             self._rooms[group] = kept
         message = make(kept.offset + 1)
         kept.offset += 1
@@ -135,7 +147,22 @@ class Histories:
             return None
         return [message for _, message in islice(kept.messages, read, None)]
 
-    def _trim(self, kept: _Kept, now: float) -> None:
+    def newest(self, group: Group, count: int | None, now: float) -> list[Outgoing]:
+        """See `History`."""
+        kept = self._rooms.get(group)
+        if kept is None:
+            return []
+        self._trim(kept, now)
+        read = 0 if count is None else max(len(kept.messages) - count, 0)
+        return [message for _, message in islice(kept.messages, read, None)]
+
+    def forget(self, group: Group) -> None:
+        """See `History`."""
+        if self._rooms.pop(group, None) is not None:
+            self._fresh.pop(group, None)
+            self._forgotten += 1
+
+    def _trim(self, kept: _Room, now: float) -> None:
         options = self._options
         horizon = now - options.history_seconds
         messages = kept.messages
@@ -185,26 +212,43 @@ class Replay:
         history: Where it is kept.
         group: The room.
         since: The client's position, if it has named one.
+        recent: So many of the last messages it gets where that is of no use.
         outbox: Where it goes.
     """
 
-    __slots__ = ("_epoch", "_group", "_history", "_missed", "_offset", "_outbox")
+    __slots__ = (
+        "_epoch",
+        "_group",
+        "_history",
+        "_last",
+        "_missed",
+        "_offset",
+        "_outbox",
+        "_recent",
+        "_recovers",
+    )
 
     def __init__(
         self,
         history: History,
         group: Group,
         since: tuple[str, int] | None,
+        recent: int,
         outbox: Mailbox[Outgoing],
     ) -> None:
         self._history = history
         self._group = group
         self._epoch: str | None = None
         self._offset = 0
+        # Whether what it gets is all that it has missed.
+        self._recovers = since is not None
         if since is not None:
             self._epoch, self._offset = since
+        self._recent = recent
         self._outbox = outbox
+        # How many have gone, of those it has missed and of the last.
         self._missed = 0
+        self._last = 0
 
     def finish(self, now: float, *, waits: bool) -> Joined:
         """Put all that is left in the outbox, in the registry's turn.
@@ -217,20 +261,34 @@ class Replay:
         Raises:
             OutboxFull: There is no room for the next message, and *waits*.
         """
-        history, outbox = self._history, self._outbox
-        missed: list[Outgoing] | None = None
-        if self._epoch is not None:
-            missed = history.missed(self._group, self._epoch, self._offset, now)
-        for message in missed or ():
+        outbox = self._outbox
+        for message in self._left(now):
             if waits and not outbox.has_room(message):
                 raise OutboxFull(message)
             outbox.put(message)
             self.went()
-        return Joined(
-            missed is not None, *history.position(self._group), missed=self._missed
-        )
+        position = self._history.position(self._group)
+        return Joined(self._recovers, *position, self._missed, self._last)
+
+    def _left(self, now: float) -> list[Outgoing]:
+        """What is still to go; from here on, if it is too late for that, the last."""
+        history, group = self._history, self._group
+        if self._epoch is not None:
+            missed = history.missed(group, self._epoch, self._offset, now)
+            if missed is not None:
+                return missed
+        self._recovers = False
+        # Once: whoever is too slow for these as well goes without what is lost, as
+        # it would in the room.
+        last, self._recent = history.newest(group, self._recent, now), 0
+        self._epoch, newest = history.position(group)
+        self._offset = newest - len(last)
+        return last
 
     def went(self) -> None:
         """The next message has gone into the outbox."""
         self._offset += 1
-        self._missed += 1
+        if self._recovers:
+            self._missed += 1
+        else:
+            self._last += 1

@@ -125,6 +125,10 @@ class PayloadHooks:
         """Raise NotEncodable: this wire has no place for an offset."""
         raise NotEncodable("history needs the JSON envelope", event)
 
+    def read_kept(self, frame: Frame) -> tuple[str, object]:
+        """Raise NotEncodable: no frame of this wire was kept."""
+        raise NotEncodable("history needs the JSON envelope")
+
     def ack(self, id: int, data: object) -> Frame:
         """Raise NotEncodable: no event of this wire asks for an ack."""
         raise NotEncodable("acks need the JSON envelope")

@@ -14,8 +14,13 @@ from ..actors import Runtime
 from ._alarm import Alarm, ring_after
 from ._checks import check_number
 
+SID_PREFIX = "~"
+"""Every sid begins with it, and neither a room nor a user may: a room must not be
+able to catch what is meant for a client, nor a user to pass for one that has none."""
+
 EXPIRED = 3000, "credentials expired"
 """3000 is "Unauthorized" in IANA's registry of close codes."""
+UNIDENTIFIED = 3000, "not identified"
 
 
 @final
@@ -25,6 +30,8 @@ class Identity:
 
     Attributes:
         user: A name for whoever it is; the same for all connections of one user.
+            It may not begin with ``~``: so do the sids that stand for clients
+            without an identity where it is shown who is present.
         seconds: How long that holds, from now on; None for as long as it stays.
         info: Whatever else the application wants to know of it.
     """
@@ -49,6 +56,15 @@ def _check_user(user: object) -> None:
         raise TypeError(f"user must be a str, got {user!r}")
     if not user or len(user) > 256:
         raise ValueError(f"user must be a str of 1 to 256 characters, got {user!r:.64}")
+    if user.startswith(SID_PREFIX):
+        raise ValueError(
+            f"user must not begin with {SID_PREFIX!r}, as a sid does, got {user!r:.64}"
+        )
+    try:
+        user.encode()
+    except UnicodeEncodeError:
+        # The others are told of it, and could not be.
+        raise ValueError(f"user must have a form in UTF-8, got {user!r:.64}") from None
 
 
 @final

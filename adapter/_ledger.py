@@ -6,34 +6,40 @@ are statistics.
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from typing import final
 
 from ..actors import Registry
+from ._addressee import STALLED, TOO_LARGE, TOO_MANY
 from ._asgi import Scope
-from ._client import address_of
+from ._client import address_of, headers_of
 from ._connection import Connection
 from ._events import CONNECTED, DISCONNECTED, REFUSED
-from ._handshake import HandshakeRefused
+from ._handshake import REFUSALS, HandshakeRefused, Refusal
 from ._history import Histories
 from ._presence import Presences
 from ._rooms import ALL
 from ._statistics import AdapterStatistics, Flow
-from ._writer import STALLED, TOO_LARGE, TOO_MANY
+
+_REFUSED = [f"refused_{cause}" for cause in (*REFUSALS, "unauthorised")]
 
 
 @final
 class Ledger:
     """The numbers of one adapter, since it was made."""
 
-    __slots__ = ("_counts", "_inbound", "_outbound")
+    __slots__ = ("_counts", "_inbound", "_moving", "_outbound")
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
         # What ended connections have left behind.
         self._inbound = Flow()
         self._outbound = Flow()
+        # Held while a connection's numbers go from the live to the past: whoever
+        # reads them in another thread has them in one place, and in one only.
+        self._moving = threading.Lock()
 
     def count(self, what: str) -> None:
         """Count something that happened."""
@@ -41,11 +47,18 @@ class Ledger:
 
     def refused(self, scope: Scope, refused: HandshakeRefused) -> None:
         """The handshake of *scope* was refused."""
-        self.count("refused")
-        self.count(f"refused {refused.status}")
+        ours = refused if isinstance(refused, Refusal) else None
+        # Whatever status the hook has chosen.
+        cause = "unauthorised" if ours is None else ours.cause
+        self.count(f"refused_{cause}")
         if REFUSED.enabled:
             REFUSED.log(
-                address=address_of(scope), status=refused.status, reason=refused.reason
+                cause=cause,
+                status=refused.status,
+                reason=refused.reason,
+                address=address_of(scope),
+                origin=headers_of(scope).get("origin"),
+                user=None if ours is None else ours.user,
             )
 
     def opened(self, connection: Connection) -> None:
@@ -55,21 +68,26 @@ class Ledger:
             CONNECTED.log(
                 sid=connection.sid,
                 address=address_of(connection.scope),
-                user=_user_of(connection),
+                user=connection.user,
             )
 
-    def closed(self, connection: Connection) -> None:
-        """*connection* has ended: keep its numbers."""
+    def closed(
+        self, connection: Connection, connections: MutableMapping[str, Connection]
+    ) -> None:
+        """*connection*, one of *connections*, has ended: only its numbers stay."""
         if not connection.is_set_up:
+            del connections[connection.sid]
             return
         inbox = connection.context.mailbox.statistics()
-        self._inbound = self._inbound.plus(inbox, ended=True)
         outbox = connection.writer.outbox.statistics()
-        self._outbound = self._outbound.plus(outbox, ended=True)
+        with self._moving:
+            del connections[connection.sid]
+            self._inbound = self._inbound.plus(inbox, ended=True)
+            self._outbound = self._outbound.plus(outbox, ended=True)
         if DISCONNECTED.enabled:
             DISCONNECTED.log(
                 sid=connection.sid,
-                user=_user_of(connection),
+                user=connection.user,
                 code=connection.close_code,
                 reason=connection.close_reason,
                 seconds=connection.context.runtime.now() - connection.since,
@@ -88,25 +106,31 @@ class Ledger:
     ) -> AdapterStatistics:
         """A frozen snapshot, with what there is now.
 
+        It may be the thread of an exporter that asks.
+
         Args:
-            connections: The live ones; a copy, for it may be the thread of an
-                exporter that asks.
+            connections: The live ones.
             registry: Who is in which room.
             presences: Who is present there.
             histories: What was said there.
             draining: Whether new connections are refused.
         """
-        live = [each for each in connections.values() if each.is_set_up]
+        with self._moving:
+            live = list(connections.values())
+            inbound, outbound = self._inbound, self._outbound
+        set_up = [each for each in live if each.is_set_up]
         counts = self._counts
+        # Read once: the sum is that of these, whatever is counted meanwhile.
+        refused = {name: counts[name] for name in _REFUSED}
         rooms, messages, octets = histories.sizes()
         return AdapterStatistics(
-            connections=len(connections),
+            connections=len(live),
             connections_total=counts["connections"],
-            refused=counts["refused"],
-            refused_full=counts["refused 503"] + counts["refused 429"],
-            refused_unauthorised=counts["refused 401"] + counts["refused 403"],
+            refused=sum(refused.values()),
+            **refused,
             half_handshakes=counts["half_handshakes"],
             expired=counts["expired"],
+            unidentified=counts["unidentified"],
             kicked=counts["kicked"],
             rejected=counts["rejected"],
             strikes=counts["strikes"],
@@ -116,6 +140,8 @@ class Ledger:
             rate_closed=counts["rate_closed"],
             throttled=counts["throttled"],
             ignored_acks=counts["ignored_acks"],
+            unknown_events=counts["unknown_events"],
+            unknown_namespaces=counts["unknown_namespaces"],
             pings=counts["pings"],
             unanswered=counts["unanswered"],
             idle=counts["idle"],
@@ -132,11 +158,7 @@ class Ledger:
             history_bytes=octets,
             recovered=counts["recovered"],
             not_recovered=counts["not_recovered"],
-            inbound=self._inbound.plus_all(each.context.mailbox for each in live),
-            outbound=self._outbound.plus_all(each.writer.outbox for each in live),
+            inbound=inbound.plus_all(each.context.mailbox for each in set_up),
+            outbound=outbound.plus_all(each.writer.outbox for each in set_up),
             draining=draining,
         )
-
-
-def _user_of(connection: Connection) -> str | None:
-    return None if connection.identity is None else connection.identity.user

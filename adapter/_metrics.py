@@ -87,22 +87,29 @@ METRICS: tuple[Metric, ...] = (
         "connections_refused",
         _COUNTER,
         "{connection}",
-        "Handshakes refused.",
+        "Handshakes refused: the sum of the following.",
         "statistics.refused",
     ),
-    Metric(
-        "connections_refused_full",
-        _COUNTER,
-        "{connection}",
-        "Those of them refused because there was no room, or while draining.",
-        "statistics.refused_full",
-    ),
-    Metric(
-        "connections_refused_unauthorised",
-        _COUNTER,
-        "{connection}",
-        "Those of them that origin, ban or authenticate did not let in.",
-        "statistics.refused_unauthorised",
+    *(
+        Metric(
+            f"connections_refused_{cause}",
+            _COUNTER,
+            "{connection}",
+            f"Refused: {why}.",
+            f"statistics.refused_{cause}",
+        )
+        for cause, why in (
+            ("full", "max_connections was reached"),
+            ("address", "max_connections_per_address was reached"),
+            ("hurried", "the address had asked too often: handshake_rate"),
+            ("stopped", "the adapter did not run"),
+            ("draining", "it was draining"),
+            ("origin", "the page was not trusted"),
+            ("banned", "the address, or the user, was banned"),
+            ("unauthorised", "authenticate said no"),
+            ("overdue", "authenticate took too long"),
+            ("failed", "authenticate raised, or returned no Identity"),
+        )
     ),
     Metric(
         "half_handshakes",
@@ -117,6 +124,13 @@ METRICS: tuple[Metric, ...] = (
         "{connection}",
         "Clients disconnected because their credentials have expired.",
         "statistics.expired",
+    ),
+    Metric(
+        "connections_unidentified",
+        _COUNTER,
+        "{connection}",
+        "Clients disconnected because nobody had said in time who they are.",
+        "statistics.unidentified",
     ),
     Metric(
         "connections_kicked",
@@ -180,6 +194,20 @@ METRICS: tuple[Metric, ...] = (
         "{message}",
         "Acks that nobody waited for: late, or made up.",
         "statistics.ignored_acks",
+    ),
+    Metric(
+        "unknown_events",
+        _COUNTER,
+        "{message}",
+        "Events that no handler stood for, and that were answered so.",
+        "statistics.unknown_events",
+    ),
+    Metric(
+        "unknown_namespaces",
+        _COUNTER,
+        "{message}",
+        "Events for namespaces where no handler stood.",
+        "statistics.unknown_namespaces",
     ),
     Metric(
         "pings",

@@ -5,9 +5,9 @@ from __future__ import annotations
 from ._bans import BANNED, Ban
 from ._checks import check_number
 from ._client import check_close
-from ._events import BANNED_FROM, KICKED
+from ._events import BANNED_FROM, KICKED, UNBANNED
 from ._server import Server
-from ._whom import whom
+from ._whom import names_of, whom
 
 
 class Moderation:
@@ -28,10 +28,12 @@ class Moderation:
 
         They may come back at once; see `ban`.  Does not wait for their end.
 
+        Who is about to be accepted just then is disconnected as soon as it is.
+
         Args:
             sid: Which client; or else
             user: the user of its `Identity`; or else
-            address: the address it comes from.
+            address: the address it comes from, as for `ban`.
             code: The close code, by default 3003, "Forbidden".
             reason: Words for the client.
 
@@ -54,6 +56,7 @@ class Moderation:
     async def ban(
         self,
         *,
+        sid: str | None = None,
         user: str | None = None,
         address: str | None = None,
         seconds: float | None = None,
@@ -61,12 +64,19 @@ class Moderation:
     ) -> int:
         """Refuse a user, or an address, from now on; disconnect who is there.
 
+        By its sid, a client's user is banned; or its address, where it has no
+        `Identity`.  One that has neither is only disconnected; one that has gone is
+        not known any more, and nothing of it is banned.
+
         Bans are kept by this process, as long as the adapter runs and at most
         ``max_bans`` of them.
 
         Args:
-            user: The user of an `Identity`; or else
-            address: the address a client comes from: behind a proxy, the proxy's.
+            sid: Which client; or else
+            user: the user of an `Identity`; or else
+            address: the address a client comes from: behind a proxy, the proxy's.  An
+                IPv6 address stands for its whole /64, of which one host may use
+                any, and ``::ffff:192.0.2.1`` for ``192.0.2.1``.
             seconds: For how long; by default until the adapter stops.
             reason: Words for the clients.
 
@@ -74,14 +84,21 @@ class Moderation:
             How many were connected.
 
         Raises:
-            TypeError: Not exactly one of the two is given.
+            TypeError: Not exactly one of the three is given.
             NotRunning: The adapter is not running.
         """
         check_close(BANNED[0], reason)
         if seconds is not None:
             check_number("seconds", seconds)
-        meant = whom(None, user, address)
+        meant = whom(sid, user, address)
         self._server.require_running()
+        if sid is not None:
+            connection = self._server.connections.get(sid)
+            names = () if connection is None else names_of(connection)
+            if not names:
+                # As its only name a sid is a kick: it never comes again.
+                return self._server.kick(meant, BANNED[0], reason)
+            meant = names[0]
         self._server.admission.bans.add(meant.kind, meant.name, seconds)
         clients = self._server.kick(meant, BANNED[0], reason)
         BANNED_FROM.log(
@@ -98,7 +115,10 @@ class Moderation:
     ) -> bool:
         """Let a user, or an address, in again; return whether it was banned."""
         meant = whom(None, user, address)
-        return self._server.admission.bans.remove(meant.kind, meant.name)
+        lifted = self._server.admission.bans.remove(meant.kind, meant.name)
+        if lifted:
+            UNBANNED.log(kind=meant.kind, who=meant.name)
+        return lifted
 
     def bans(self) -> tuple[Ban, ...]:
         """Those that hold, in the order in which they were made."""

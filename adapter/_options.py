@@ -33,7 +33,13 @@ class Options:
     Attributes:
         max_connections: Clients at a time; one more is refused (HTTP 503).
         max_connections_per_address: The same for one address of the client, as
-            the server reports it (HTTP 429); 0 for no such bound.
+            the server reports it (HTTP 429); 0 for no such bound.  Of IPv6, one /64
+            counts as one address, here and wherever addresses count.
+        handshake_rate: Handshakes of one address, by second (HTTP 429), those that
+            are refused for something else included; 0 for no bound.
+        handshake_burst: So many at once, after a silence.
+        handshake_addresses: Addresses whose handshakes are counted; beyond, the one
+            that has been silent for longest is forgotten, and has its burst again.
         trusted_origins: Origins that browsers may connect from, such as
             ``https://example.com`` or ``https://*.example.com``; ``*`` is any.  By
             default only the host that they connect to.  A client that is no
@@ -41,6 +47,8 @@ class Options:
         subprotocols: Subprotocols that are spoken, the preferred one first; of
             those a client offers, the first of these is agreed.
         handshake_seconds: How long `ActorAdapter.authenticate` may take.
+        identify_seconds: How long a client that was let in may stay without an
+            `Identity`; 0 for as long as it likes.
         renew_seconds: How long before its credentials expire a client is told; 0
             for not to tell it.
         max_bans: Bans that are kept; beyond, that which ends first is let go.
@@ -94,9 +102,13 @@ class Options:
 
     max_connections: int = 10_000
     max_connections_per_address: int = 0
+    handshake_rate: float = 0.0
+    handshake_burst: int = 20
+    handshake_addresses: int = 10_000
     trusted_origins: Iterable[str] | None = None
     subprotocols: Iterable[str] = ()
     handshake_seconds: float = 10.0
+    identify_seconds: float = 0.0
     renew_seconds: float = 30.0
     max_bans: int = 10_000
     ping_seconds: float = 0.0

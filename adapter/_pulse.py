@@ -26,7 +26,7 @@ from ..actors import Runtime
 from ._alarm import ring_after
 from ._codec import Codec
 from ._dispatcher import ROOT
-from ._events import UNANSWERED
+from ._events import IDLE_FOR, UNANSWERED
 from ._options import Options
 from ._outgoing import Outgoing
 from ._writer import Writer
@@ -197,6 +197,7 @@ class Pulse:
         beat.idle = 0 if heard == WORD else beat.idle + 1
         if beat.idle >= self._idle_after:
             self._count("idle")
+            IDLE_FOR.log(sid=patient.sid)
             patient.close(*IDLE)
         elif beat.silent >= beat.overdue:
             self._count("unanswered")

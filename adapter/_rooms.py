@@ -13,15 +13,15 @@ from typing import Any, cast, final
 from ..actors import ActorError, ActorNotAlive, ActorRef, Mailbox, Registry
 from ._errors import ClientGone
 from ._history import History, OutboxFull, Replay
+from ._identity import SID_PREFIX
 from ._outgoing import Outgoing
 from ._position import Joined
 
 ALL = "all"
 """The group of everyone."""
 
-SID_PREFIX = "~"
-"""Every sid begins with it, and no room may: a room must not be able to catch
-what is meant for a client."""
+# Clients say what rooms are called, as often as not.
+_MAX_ROOM = 256
 
 
 @final
@@ -65,6 +65,7 @@ class Rooms:
         room: str,
         history: History,
         since: tuple[str, int] | None,
+        recent: int,
         introduce: Callable[[], None] | None,
     ) -> Joined:
         """Enter *room*; see `Client.join`.
@@ -74,10 +75,11 @@ class Rooms:
             room: Its name.
             history: Where messages are kept.
             since: The client's position.
+            recent: How many of the last messages it gets otherwise.
             introduce: Called once it is in the room.
         """
         group = namespace, room
-        replay = Replay(history, group, since, self._outbox)
+        replay = Replay(history, group, since, recent, self._outbox)
         now = self._registry.context.runtime.now
         is_new = not self._registry.is_member(group, self._ref)
         if is_new and len(self._groups()) >= self._limit:
@@ -91,7 +93,7 @@ class Rooms:
                 introduce()
             return joined
 
-        if not is_new and since is None and introduce is None:
+        if not is_new and since is None and not recent and introduce is None:
             return enter()
         join, outbox = self._registry.join, self._outbox
         try:
@@ -124,10 +126,12 @@ def check_room(room: object) -> None:
     """Refuse what cannot name a room.
 
     Raises:
-        ValueError: It is not a non-empty str, or looks like a sid.
+        ValueError: It is not a str of 1 to 256 characters, or looks like a sid.
     """
-    if not isinstance(room, str) or not room:
-        raise ValueError(f"room must be a non-empty str, got {room!r}")
+    if not isinstance(room, str) or not 0 < len(room) <= _MAX_ROOM:
+        raise ValueError(
+            f"room must be a str of 1 to {_MAX_ROOM} characters, got {room!r:.64}"
+        )
     if room.startswith(SID_PREFIX):
         raise ValueError(f"room must not begin with {SID_PREFIX!r}, got {room!r}")
 

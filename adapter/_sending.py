@@ -7,10 +7,12 @@ from collections.abc import Iterable
 from typing import Any, cast
 
 from ._acks import Callback
+from ._checks import check_int
 from ._emitter import Emitter
 from ._errors import ClientGone
-from ._presence import Present
-from ._rooms import check_room
+from ._position import Kept, RoomHistory
+from ._presence import PresenceCount, Present
+from ._rooms import check_room, settled
 from ._server import Server
 
 
@@ -58,8 +60,9 @@ class Sending:
             volatile: Whose outbox is full does not get it: nobody waits, and
                 nobody is disconnected, for it.
             history: Keep it for clients that are away, and come back with
-                ``client.join(room, since=position)``.  To exactly one *room*, and
-                with neither *to* nor *callback* nor *volatile*.
+                ``client.join(room, since=position)``, and for those that come with
+                ``recent``; see `history`.  To exactly one *room*, and with neither
+                *to* nor *callback* nor *volatile*.
 
         Raises:
             NotRunning: The adapter is not running.
@@ -118,7 +121,9 @@ class Sending:
 
     # -- who is there ------------------------------------------------------
 
-    def presence(self, room: str, namespace: str | None = None) -> tuple[Present, ...]:
+    def presence(
+        self, room: str, namespace: str | None = None, *, limit: int | None = None
+    ) -> tuple[Present, ...]:
         """Who is present in *room*: who has entered with ``presence``.
 
         In the order of coming.  The room's members get the event ``presence`` when
@@ -127,13 +132,91 @@ class Sending:
         by a handler that has let it enter and waits for nothing in between, and
         that then applies each of those events, knows who is present.
 
+        To give all of it to each of a crowd that comes costs the square of the
+        crowd: bound it, and see `presence_count`.
+
+        Args:
+            room: Its name.
+            namespace: Of the room; the root by default.
+            limit: So many at most: those who came first.  By default all.
+
+        Raises:
+            TypeError, ValueError: *room* cannot name a room, or *limit* is no number.
+            NotRunning: The adapter is not running.
+        """
+        group = self._group(room, namespace)
+        if limit is not None:
+            check_int("limit", limit, 0)
+        return self._server.presences.who(group, limit)
+
+    def presence_count(self, room: str, namespace: str | None = None) -> PresenceCount:
+        """How many are present in *room*; costs the same however many they are.
+
         Raises:
             ValueError: *room* cannot name a room.
             NotRunning: The adapter is not running.
         """
+        return self._server.presences.count(self._group(room, namespace))
+
+    # -- what was said -----------------------------------------------------
+
+    async def history(
+        self, room: str, namespace: str | None = None, *, limit: int | None = None
+    ) -> RoomHistory:
+        """What is kept of *room*: what was emitted to it with ``history=True``.
+
+        What this task has emitted before is among it.  Waits for the registry.
+        Each message is read anew, from the JSON that clients get: so ask for no
+        more than is needed, and give clients ``client.join(room, recent=...)``,
+        which reads nothing.
+
+        Args:
+            room: Its name.
+            namespace: Of the room; the root by default.
+            limit: So many at most: the newest.  By default all that are kept.
+
+        Returns:
+            The messages, and the position of who knows them.
+
+        Raises:
+            TypeError, ValueError: *room* cannot name a room, or *limit* is no number.
+            NotRunning: The adapter is not running.
+        """
+        group = self._group(room, namespace)
+        if limit is not None:
+            check_int("limit", limit, 0)
+        server = self._server
+        now = server.require_running().runtime.now
+        await settled(server.registry)
+        messages = server.histories.newest(group, limit, now())
+        epoch, offset = server.histories.position(group)
+        first = offset - len(messages) + 1
+        read = server.codec.read_kept
+        kept = tuple(
+            Kept(number, *read(message.frame))
+            for number, message in enumerate(messages, first)
+        )
+        return RoomHistory(kept, epoch, offset)
+
+    async def forget_history(self, room: str, namespace: str | None = None) -> None:
+        """Keep nothing of *room* any more, what this task has emitted included.
+
+        Its history begins anew, with another epoch: who comes back with a position
+        is not recovered.  Its members keep what they have; tell them, if they
+        shall not.
+
+        Raises:
+            ValueError: *room* cannot name a room.
+            NotRunning: The adapter is not running.
+        """
+        group = self._group(room, namespace)
+        await settled(self._server.registry)
+        self._server.histories.forget(group)
+
+    def _group(self, room: str, namespace: str | None) -> tuple[str, str]:
         check_room(room)
         self._server.require_running()
-        return self._server.presences.who((self._space(namespace), room))
+        return self._space(namespace), room
 
 
 def _names(argument: str, value: object) -> tuple[str, ...] | None:

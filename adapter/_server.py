@@ -33,20 +33,21 @@ from ._drain import Drain, Farewell
 from ._ear import inbox_options
 from ._errors import NotRunning
 from ._events import NOT_RUNNING
-from ._handshake import HandshakeOverdue, HandshakeRefused
+from ._handshake import HandshakeRefused, Refusal
 from ._health import Health
 from ._history import Histories
-from ._identity import Identity
+from ._identity import SID_PREFIX, Identity
 from ._ledger import Ledger
+from ._letters import MAX_LETTERS_BYTES, weight_of
 from ._options import Excess, Options
 from ._outgoing import outbox_options
 from ._outlast import outlast
 from ._presence import Presences
 from ._pulse import pulse_of
-from ._rooms import SID_PREFIX
 from ._shield import mend_hypercorn
 from ._statistics import AdapterStatistics
 from ._transport import Stopping, Transport, TransportClosed
+from ._whom import Whom
 
 
 @final
@@ -116,13 +117,14 @@ class Server:
         connections = DynamicSupervisor()
         try:
             async with ActorSystem() as system:
+                system.dead_letters.limit(weight_of, MAX_LETTERS_BYTES)
                 await system.start_child(ChildSpec("_rooms", lambda: self.registry))
                 await system.start_child(ChildSpec("_connections", lambda: connections))
                 self.system = system
                 self._supervisor = connections
                 self._drain.farewell = None
                 self._listens = self._complained = False
-                self.admission.bans.clear()
+                self.admission.clear()
                 try:
                     yield system
                 finally:
@@ -136,6 +138,7 @@ class Server:
             # Whatever the system has ended without: nobody waits for it now.
             for connection in tuple(self.connections.values()):
                 connection.let_go()
+            self._drain.ended()
 
     @property
     def accepting(self) -> bool:
@@ -166,7 +169,7 @@ class Server:
         Cancelled, the client is seen off all the same.
         """
         try:
-            self.admission.take_place(scope)
+            host = self.admission.take_place(scope)
         except HandshakeRefused as refused:
             await self._refuse(scope, transport, refused)
             await transport.linger(self.options.close_seconds)
@@ -183,7 +186,9 @@ class Server:
                     if not self.accepting:
                         connection.close(*self._drain.words())
                     with anyio.CancelScope() as connection.reading:
-                        await connection.read()
+                        # Who was put out as it came in may be gone already.
+                        if not connection.gone.opened:
+                            await connection.read()
                     connection.reading = None
                     await connection.gone.wait()
                 except (ActorNotAlive, StartError):
@@ -198,16 +203,17 @@ class Server:
                         await self._send_away(transport)
             await transport.linger(self.options.close_seconds)
         finally:
-            self.admission.give_place_back(scope)
+            self.admission.give_place_back(host)
 
     async def _admit(self, scope: Scope, transport: Transport) -> Connection | None:
         """The connection of a client that is taken."""
+        turn = self.admission.kicks.turn
         try:
-            self._check_accepting()
+            self._check_accepting(None)
             identity = await self._identify(scope)
-            self._check_accepting()
+            self._check_accepting(identity)
         except HandshakeRefused as refused:
-            if isinstance(refused, HandshakeOverdue):
+            if isinstance(refused, Refusal) and refused.cause == "overdue":
                 self.count("half_handshakes")
             await self._refuse(scope, transport, refused)
             return None
@@ -221,7 +227,7 @@ class Server:
         system = self.system
         if system is None or not self.accepting:
             # It began to drain while the client waited.
-            self._ledger.refused(scope, HandshakeRefused(503, "draining"))
+            self._ledger.refused(scope, Refusal("draining", identity))
             await self._send_away(transport)
             return None
         if not self._listens and transport.stopping is not None:
@@ -235,13 +241,15 @@ class Server:
         )
         self.connections[sid] = connection
         self._ledger.opened(connection)
+        if words := self.admission.put_out_since(turn, connection):
+            self._kick(connection, *words)
         return connection
 
-    def _check_accepting(self) -> None:
+    def _check_accepting(self, identity: Identity | None) -> None:
         if self._supervisor is None:
-            raise HandshakeRefused(503, "not running")
+            raise Refusal("stopped", identity)
         if self._drain.farewell is not None:
-            raise HandshakeRefused(503, "draining")
+            raise Refusal("draining", identity)
 
     async def _identify(self, scope: Scope) -> Identity | None:
         caller = self.caller()
@@ -296,22 +304,27 @@ class Server:
 
     def forget(self, connection: Connection) -> None:
         """*connection* is gone: keep its numbers and forget it."""
-        del self.connections[connection.sid]
-        self._ledger.closed(connection)
+        self._ledger.closed(connection, self.connections)
 
-    def kick(
-        self, is_meant: Callable[[Connection], bool], code: int, reason: str
-    ) -> int:
-        """Disconnect those that *is_meant* says; return how many there were."""
-        meant = [
+    def kick(self, meant: Whom, code: int, reason: str) -> int:
+        """Disconnect those that are *meant*; return how many there were.
+
+        Those that are about to be accepted as well, as soon as they are.
+        """
+        if meant.kind != "sid":  # nobody knows that of who is not in yet
+            self.admission.kicks.add(meant, code, reason)
+        connections = [
             connection
             for connection in self.connections.values()
-            if connection.is_set_up and connection.connected and is_meant(connection)
+            if connection.connected and meant(connection)
         ]
-        for connection in meant:
-            self.count("kicked")
-            connection.put_out(code, reason)
-        return len(meant)
+        for connection in connections:
+            self._kick(connection, code, reason)
+        return len(connections)
+
+    def _kick(self, connection: Connection, code: int, reason: str) -> None:
+        self.count("kicked")
+        connection.put_out(code, reason)
 
     def require_running(self) -> ActorSystem:
         """The system.
@@ -335,7 +348,7 @@ class Server:
         """A frozen snapshot."""
         return self._ledger.statistics(
             # A copy: it may be the thread of an exporter that asks.
-            self.connections.copy(),
+            self.connections,
             self.registry,
             self.presences,
             self.histories,

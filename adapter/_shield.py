@@ -120,6 +120,7 @@ class Sips:
         if left <= sip:
             return left
         return sip if connection is None else max(sip, _expected(connection))
+
     def _aside(self) -> Aside | None:
         """What the last sip had beside messages; None for nothing."""
         stream, asides = self._stream, self.asides

@@ -14,7 +14,8 @@ from ..actors import Mailbox, MailboxStatistics
 class Flow:
     """Messages one way, of live and past connections together.
 
-    ``accepted == handled + dead_lettered + pending`` at every moment.
+    ``accepted == handled + dead_lettered + pending`` at every moment in the thread
+    of the event loop; read in another, some may be on their way from one to the next.
     """
 
     accepted: int = 0
@@ -64,15 +65,24 @@ class AdapterStatistics:
     Attributes:
         connections: Clients connected now.
         connections_total: Connections accepted.
-        refused: Handshakes refused, for whatever reason.
-        refused_full: Those of them refused because there was no room (HTTP 503, and
-            429 by address), or because it was draining.
-        refused_unauthorised: Those of them that were not let in by origin, ban or
-            ``authenticate`` (HTTP 401 and 403).
+        refused: Handshakes refused: the sum of those that follow.
+        refused_full: There was no room: ``max_connections``.
+        refused_address: There was none for the address:
+            ``max_connections_per_address``.
+        refused_hurried: The address had asked too often: ``handshake_rate``.
+        refused_stopped: The adapter did not run.
+        refused_draining: It was draining.
+        refused_origin: The page was not trusted.
+        refused_banned: The address, or the user, was banned.
+        refused_unauthorised: ``authenticate`` said no, with whatever status.
+        refused_overdue: It took too long.
+        refused_failed: It raised, or returned what is no `Identity`.
         half_handshakes: Handshakes that were given up before they were accepted: the
             client left, or asked for what the server cannot do, or ``authenticate``
             took too long (which counts as refused, too).
         expired: Clients disconnected because their credentials have expired.
+        unidentified: Clients disconnected because nobody had said who they are within
+            ``identify_seconds``.
         kicked: Clients disconnected by `ActorAdapter.kick` or `ActorAdapter.ban`.
         rejected: Clients turned away by ``on_connect``.
         strikes: Unreadable messages, and those beyond the rates with `Excess.STRIKE`.
@@ -83,6 +93,8 @@ class AdapterStatistics:
         rate_closed: Clients disconnected by `Excess.CLOSE`.
         throttled: Times that a client was made to wait by `Excess.THROTTLE`.
         ignored_acks: Acks that nobody waited for: late, or made up.
+        unknown_events: Events that were answered with ``unknown_event``.
+        unknown_namespaces: Events for namespaces where no handler stands.
         pings: Pings sent to clients that were silent, or that were not read.
         unanswered: Clients disconnected because they did not answer one.
         idle: Clients disconnected because they were silent for too long.
@@ -109,9 +121,18 @@ class AdapterStatistics:
     connections_total: int
     refused: int
     refused_full: int
+    refused_address: int
+    refused_hurried: int
+    refused_stopped: int
+    refused_draining: int
+    refused_origin: int
+    refused_banned: int
     refused_unauthorised: int
+    refused_overdue: int
+    refused_failed: int
     half_handshakes: int
     expired: int
+    unidentified: int
     kicked: int
     rejected: int
     strikes: int
@@ -121,6 +142,8 @@ class AdapterStatistics:
     rate_closed: int
     throttled: int
     ignored_acks: int
+    unknown_events: int
+    unknown_namespaces: int
     pings: int
     unanswered: int
     idle: int

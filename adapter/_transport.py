@@ -101,6 +101,11 @@ class Transport(Protocol):
         """
         ...
 
+    @property
+    def direct(self) -> bool:
+        """Whether `try_send` ever takes anything."""
+        ...
+
     def try_send(self, message: Message) -> bool:
         """Take one message without waiting; False if that cannot be.
 

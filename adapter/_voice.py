@@ -11,21 +11,23 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
-from ..actors import Actor, ActorNotAlive, MailboxOptions, Registry
+from ..actors import Actor, ActorNotAlive, MailboxOptions, Registry, Runtime
 from ._acks import Acks, Callback
 from ._admission import Admission
+from ._alarm import Alarm, ring_after
 from ._answers import Answers
 from ._asgi import Scope
 from ._bans import BANNED
 from ._bucket import Rates
 from ._calling import Caller
+from ._checks import check_int
 from ._client import Client
 from ._codec import Codec, NotEncodable
 from ._dispatcher import ROOT, Dispatcher, check_event
 from ._errors import ClientGone
-from ._events import NOT_TOLD
+from ._events import EXPIRED_OF, NOT_IDENTIFIED, NOT_TOLD
 from ._history import Histories
-from ._identity import EXPIRED, Credentials, Identity
+from ._identity import EXPIRED, UNIDENTIFIED, Credentials, Identity
 from ._options import Options
 from ._outgoing import Outgoing
 from ._position import Joined, check_since
@@ -72,6 +74,7 @@ class Voice(Actor[M]):
 
     __slots__ = (
         "_acks",
+        "_anonymity",
         "_clients",
         "_credentials",
         "_house",
@@ -85,6 +88,7 @@ class Voice(Actor[M]):
 
     scope: Scope
     close_reason: str
+    is_set_up: bool
     writer: Writer
     _acks: Acks
     _rooms: Rooms
@@ -95,6 +99,8 @@ class Voice(Actor[M]):
         self.identity = identity
         # Made for an identity that expires.
         self._credentials: Credentials | None = None
+        # Rings where it has to say who it is, and does not.
+        self._anonymity: Alarm | None = None
         self.close_code: int | None = None
         self._session: dict[str, Any] | None = None
         self._clients: dict[str, Client] = {}
@@ -178,8 +184,18 @@ class Voice(Actor[M]):
         else:
             self._hold(identity)
 
+    def _begin_to_hold(self, runtime: Runtime) -> None:
+        """It was let in: see to it that what is known of it ends when it shall."""
+        seconds = self._house.options.identify_seconds
+        if self.identity is not None:
+            self._hold(self.identity)
+        elif seconds:
+            self._anonymity = ring_after(runtime, seconds, self._unidentified)
+
     def _hold(self, identity: Identity) -> None:
         """See to it that *identity* ends when it shall."""
+        if self._anonymity is not None:
+            self._anonymity.settle()
         if identity.seconds is not None:
             if self._credentials is None:
                 notice = self._house.options.renew_seconds
@@ -202,14 +218,30 @@ class Voice(Actor[M]):
         self.writer.outbox.put(Outgoing(frame, volatile=True))
 
     def _expired(self) -> None:
-        self._house.count("expired")
+        if self.connected:
+            self._house.count("expired")
+            EXPIRED_OF.log(sid=self.sid, user=self.user)
         self.put_out(*EXPIRED)
+
+    def _unidentified(self) -> None:
+        if self.connected:
+            self._house.count("unidentified")
+            NOT_IDENTIFIED.log(sid=self.sid)
+            self.put_out(*UNIDENTIFIED)
+
+    def _hold_no_more(self) -> None:
+        """It has gone: nothing of it has to end."""
+        if self._credentials is not None:
+            self._credentials.cancel()
+        if self._anonymity is not None:
+            self._anonymity.settle()
 
     def put_out(self, code: int, reason: str) -> None:
         """Disconnect it; from now on nothing of it counts, not even an ack."""
         self.close(code, reason)
-        # Else they were taken until the handler in flight has had its grace.
-        self._acks.fail_all(ClientGone(self.sid))
+        if self.is_set_up:
+            # Else they were taken until the handler in flight has had its grace.
+            self._acks.fail_all(ClientGone(self.sid))
 
     # -- rooms and the rest of Link ----------------------------------------
 
@@ -229,6 +261,16 @@ class Voice(Actor[M]):
         return self._session
 
     @property
+    def subprotocol(self) -> str | None:
+        """See `Client.subprotocol`."""
+        return self._house.admission.subprotocol(self.scope)
+
+    @property
+    def user(self) -> str | None:
+        """Who it is, where that is known."""
+        return None if self.identity is None else self.identity.user
+
+    @property
     def connected(self) -> bool:
         """See `Client.connected`."""
         return self.close_code is None
@@ -242,11 +284,13 @@ class Voice(Actor[M]):
         namespace: str,
         room: str,
         since: Mapping[str, Any] | None,
+        recent: int,
         presence: bool | Mapping[str, Any],
     ) -> Joined:
         """See `Client.join`."""
         check_room(room)
         position = check_since(since)
+        check_int("recent", recent, 0)
         user = self.sid if self.identity is None else self.identity.user
         card = make_card(user, presence)
         if not self.connected:
@@ -257,11 +301,16 @@ class Voice(Actor[M]):
             group, ref = (namespace, room), self.context.ref
             introduce = partial(house.presences.enter, group, ref, card)
         joined = await self._rooms.join(
-            namespace, room, house.histories, position, introduce
+            namespace, room, house.histories, position, recent, introduce
         )
         if position is not None:
             house.count("recovered" if joined.recovered else "not_recovered")
         return joined
+
+    async def hide(self, namespace: str, room: str) -> None:
+        """See `Client.hide`."""
+        check_room(room)
+        self._house.presences.leave((namespace, room), self.context.ref)
 
     async def leave(self, namespace: str, room: str) -> None:
         """See `Client.leave`."""

@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import final
 
-from ._client import Link, address_of
+from ._addresses import counted_as, host_of
+from ._client import Link
+
+# As of an `Identity`.  Handlers pass on what clients say, and bans are kept.
+_MAX_NAME = 256
 
 
 @final
@@ -15,7 +19,7 @@ class Whom:
 
     Attributes:
         kind: ``"sid"``, ``"user"`` or ``"address"``.
-        name: Which.
+        name: Which; of an address, as what it counts.
     """
 
     kind: str
@@ -26,7 +30,7 @@ class Whom:
         if self.kind == "sid":
             return client.sid == self.name
         if self.kind == "address":
-            return address_of(client.scope) == self.name
+            return host_of(client.scope) == self.name
         return client.identity is not None and client.identity.user == self.name
 
 
@@ -35,6 +39,7 @@ def whom(sid: str | None, user: str | None, address: str | None) -> Whom:
 
     Raises:
         TypeError: There is none, or more than one, or it is no str.
+        ValueError: It is longer than that of any client.
     """
     names = {"sid": sid, "user": user, "address": address}
     given = [(kind, name) for kind, name in names.items() if name is not None]
@@ -43,4 +48,18 @@ def whom(sid: str | None, user: str | None, address: str | None) -> Whom:
     kind, name = given[0]
     if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # for who has no types
         raise TypeError(f"{kind} must be a str, got {name!r}")
-    return Whom(kind, name)
+    if len(name) > _MAX_NAME:
+        raise ValueError(
+            f"{kind} must have at most {_MAX_NAME} characters, got {name!r:.64}"
+        )
+    return Whom(kind, counted_as(name) if kind == "address" else name)
+
+
+def names_of(client: Link) -> tuple[Whom, ...]:
+    """What *client* is meant by besides its sid: its user first, then its address."""
+    names: list[Whom] = []
+    if client.identity is not None:
+        names.append(Whom("user", client.identity.user))
+    if (host := host_of(client.scope)) is not None:
+        names.append(Whom("address", host))
+    return tuple(names)

@@ -2,20 +2,20 @@
 
 It alone writes to the transport: at once, in the midst of whoever sends, as long
 as the transport takes what there is; else in a task, which is there only while
-there is something to wait for.  Control comes through the system lane of the
+there is something to wait for.  Where a transport cannot say whether it takes
+something, there is a task for good, and what it has not to wait for is done for it
+by whoever sends.  Control comes through the system lane of the
 outbox, so an order to finish never waits behind data.  Nobody waits for a write
-without end: a write past its deadline makes the client a stalled one, by the
-sweeper's clock and not by a timeout around the write, since there are servers
-whose ``send`` cannot be cancelled.
+without end: a write past its deadline makes the client a stalled one; see `_watch`.
 
 Every frame that was accepted ends as written or as a dead letter.
 """
 
 from __future__ import annotations
 
-import math
+from contextvars import Context
 from dataclasses import dataclass
-from typing import Protocol, final
+from typing import cast, final
 
 import anyio
 from anyio.lowlevel import checkpoint
@@ -32,26 +32,19 @@ from ..actors import (
     Undelivered,
 )
 from ._acks import Acks
-from ._alarm import Alarm, ring_after
+from ._addressee import STALLED, TOO_LARGE, TOO_MANY, Addressee
+from ._eager import Begun, Eager
 from ._events import WRITE_FAILED
 from ._outbox import Outbox
 from ._outgoing import Outgoing, piece_of
 from ._transport import Transport, TransportClosed
+from ._watch import Watch
 
 # Stands in the outbox for a writer that sleeps: there is no task to be woken.
 _NO_TASK = object()
 
-# Why a client is given up, in the words of the close frame.
-STALLED = "write deadline"
-TOO_MANY = "pending messages"
-TOO_LARGE = "pending bytes"
-
 # Frames between checkpoints: writing may never yield by itself.
 _FRAMES_PER_TURN = 32
-
-# How often the deadline of a write is looked at.  Of the time that the process
-# was stopped for, one part in so many is counted at most.
-_ROUNDS = 4
 
 
 @final
@@ -61,22 +54,6 @@ class _Finish:
 
     code: int
     reason: str
-
-
-class Addressee(Protocol):
-    """Whose outbox it is."""
-
-    def too_slow(self, cause: str) -> None:
-        """It is given up, for one of the causes above; called in place."""
-        ...
-
-    def lost(self, code: int, reason: str) -> None:
-        """The transport has turned out to be closed; called at most once."""
-        ...
-
-    def count(self, what: str) -> None:
-        """Something happened that is counted."""
-        ...
 
 
 @final
@@ -92,14 +69,14 @@ class Writer:
         "_abandoned",
         "_acks",
         "_addressee",
-        "_direct",
+        "_begun",
+        "_eager",
         "_finishing",
         "_path",
         "_running",
         "_runtime",
         "_scope",
         "_send_seconds",
-        "_sending_since",
         "_transport",
         "_watch",
         "ended",
@@ -126,17 +103,16 @@ class Writer:
             bounds, self, runtime.parker, enveloped=False, wake=self._wake
         )
         self.ended = Gate(runtime.parker)
-        # When the write in progress began; None between writes.
-        self._sending_since: float | None = None
-        self._watch: Alarm | None = None
+        # There as long as the task is.
+        self._watch: Watch | None = None
         self._scope: anyio.CancelScope | None = None
-        # Whether there is a task that writes; and whether the transport takes
-        # messages without one.
-        self._running = False
-        self._direct = False
-        # Nothing more is accepted; nothing more is written either.
-        self._finishing = False
-        self._abandoned = False
+        self._running = False  # whether there is a task that writes
+        # Begins a write for the task that sleeps, where that can be; and the write
+        # that was begun so, which the task has to see through.
+        self._eager: Eager | None = None
+        self._begun: Begun | None = None
+        self._finishing = False  # nothing more is accepted
+        self._abandoned = False  # nothing more is written either
 
     def start(self) -> None:
         """Be ready to write."""
@@ -177,6 +153,9 @@ class Writer:
 
     def write_through(self, message: Outgoing) -> bool:
         """Write *message* here and now, if nothing is before it; see `Outbox`."""
+        if self._eager is not None and self._is_asleep:
+            self._write_for_task(self._eager, message)
+            return True
         if not (self._is_free and self._transport.try_send(message)):
             return False
         self._expect_ack(message)
@@ -185,6 +164,8 @@ class Writer:
 
     def write_all_through(self, batch: Batch) -> int:
         """Write messages of *batch* here and now, in one piece; see `Outbox`."""
+        if self._eager is not None:
+            return self._write_each_for_task(self._eager, batch)
         piece = piece_of(batch) if self._is_free else None
         taken = 0 if piece is None else self._transport.try_send_all(piece)
         if piece is not None and taken:
@@ -193,9 +174,46 @@ class Writer:
             self._taken(taken, piece.messages[taken - 1])
         return taken
 
+    def _write_each_for_task(self, eager: Eager, batch: Batch) -> int:
+        written = 0
+        while written < len(batch) and self._is_asleep:
+            self._write_for_task(eager, cast("Outgoing", batch[written]))
+            written += 1
+        return written
+
+    def _write_for_task(self, eager: Eager, message: Outgoing) -> None:
+        """Write *message* in place of the task, as far as there is nothing to wait for.
+
+        What the transport calls may send as well: that waits in the outbox.
+        """
+        outbox = self.outbox
+        sleeper, outbox.parked = outbox.parked, None
+        outbox.accepted += 1
+        outbox.current = message
+        self._expect_ack(message)
+        try:
+            self._begun = eager.begin(self._transport.send(message.frame))
+        except (Exception, self._runtime.parker.cancelled) as error:
+            self._failed(error)
+            # The task is still asleep: this wakes it, to end.
+            self._end()
+        else:
+            if self._begun is None:
+                outbox.done()
+        finally:
+            outbox.parked = sleeper
+        if self._begun is not None or outbox.queue or outbox.system:
+            self._runtime.parker.unpark(outbox)
+
+    @property
+    def _is_asleep(self) -> bool:
+        """Whether the task that writes waits for something to do."""
+        outbox = self.outbox
+        asleep = outbox.parked is not None and outbox.parked is not _NO_TASK
+        return asleep and not (outbox.queue or outbox.system or self._abandoned)
+
     def _taken(self, number: int, last: Outgoing) -> None:
         """The transport has taken *number* messages, the *last* perhaps in part."""
-        self._direct = True
         outbox = self.outbox
         outbox.accepted += number
         outbox.handled += number
@@ -233,7 +251,8 @@ class Writer:
             self._end()
         else:
             self._running = True
-            self._runtime.start_task(self._run)
+            context = self._runtime.new_context()
+            self._runtime.start_task(self._run, context, context=context)
 
     def _write_now(self) -> bool:
         """Write all that waits; False if the transport does not take all of it.
@@ -245,7 +264,6 @@ class Writer:
         while outbox.queue:
             if not transport.try_send(outbox.queue[0]):
                 return False
-            self._direct = True
             self._expect_ack(outbox.take())
             if transport.unsent:
                 return False
@@ -256,26 +274,36 @@ class Writer:
         if item.callback is not None and item.id is not None:
             self._acks.call_back(item.id, item.callback, item.seconds)
 
-    async def _run(self) -> None:
+    def _failed(self, error: BaseException) -> None:
+        """A write has failed, and with it the transport."""
+        if isinstance(error, TransportClosed):
+            self._addressee.lost(error.code, error.reason)
+            return
+        if isinstance(error, Exception):
+            WRITE_FAILED.log(error, path=self._path)
+        self._addressee.lost(1006, "")
+
+    async def _run(self, context: Context) -> None:
         ended = True
         try:
             with anyio.CancelScope() as self._scope:
                 if not self._abandoned:
-                    ended = await self._write_all()
-        except TransportClosed as closed:
-            self._addressee.lost(closed.code, closed.reason)
-        except anyio.get_cancelled_exc_class():
+                    ended = await self._write_all(context)
+        except anyio.get_cancelled_exc_class() as cancelled:
             # Not by our scope: a native Task.cancel(), or the end of the world.
             if self._runtime.closing:
                 raise
-            self._addressee.lost(1006, "")
+            self._failed(cancelled)
         except Exception as error:
-            WRITE_FAILED.log(error, path=self._path)
-            self._addressee.lost(1006, "")
+            self._failed(error)
         finally:
             self._scope = None
+            self._eager = None
+            if self._begun is not None:
+                # Cancelled between its first step and its second.
+                self._begun.close()
+                self._begun = None
             self._running = False
-            self._sending_since = None
             if self._watch is not None:
                 self._watch.settle()
                 self._watch = None
@@ -290,19 +318,21 @@ class Writer:
             self._bury(self.outbox.lose(), Undelivered.CANCELLED)
         self.abandon()
 
-    async def _write_all(self) -> bool:
+    async def _write_all(self, context: Context) -> bool:
         """Write what there is; return whether that was all there will be."""
         outbox = self.outbox
         park = self._runtime.parker.park
         send = self._transport.send
+        self._watch = watch = Watch(self._runtime, self._send_seconds, self._too_late)
         finish: _Finish | None = None
         turn = 0
         while True:
             if outbox.current is not NOTHING:
                 # Taken above, and not yet written to its end.
-                self._begin()
-                await self._transport.flush()
-                self._sending_since = None
+                watch.begin()
+                begun, self._begun = self._begun, None
+                await (self._transport.flush() if begun is None else begun)
+                watch.end()
                 outbox.done()
             elif outbox.system:
                 order = outbox.system.popleft()
@@ -312,9 +342,9 @@ class Writer:
                 item = outbox.take()
                 if item.callback is not None:
                     self._expect_ack(item)
-                self._begin()
+                watch.begin()
                 await send(item.frame)
-                self._sending_since = None
+                watch.end()
                 outbox.done()
                 turn += 1
                 if turn == _FRAMES_PER_TURN:
@@ -322,44 +352,21 @@ class Writer:
                     await checkpoint()
             elif finish is not None:
                 break
-            elif self._direct:
+            elif self._transport.direct:
                 # No need of a task before the next time that it has to wait.
                 return False
             else:
                 turn = 0
                 outbox.rest()
+                if self._eager is None and self._runtime.backend == "asyncio":
+                    self._eager = Eager(context)
                 await park(outbox)
-        self._begin()
+        watch.begin()
         await self._transport.close(finish.code, finish.reason)
         return True
 
-    def _begin(self) -> None:
-        """A write begins, and with it its deadline."""
-        self._sending_since = self._runtime.now()
-        if self._watch is None:
-            self._set_watch(math.inf)
-
-    def _set_watch(self, left: float) -> None:
-        # One for a run of writes, set anew when it rings: one per write would
-        # cost as much as the bookkeeping of the write itself.
-        seconds = min(left, self._send_seconds / _ROUNDS)
-        self._watch = ring_after(self._runtime, seconds, self._watch_over)
-
-    def _watch_over(self) -> None:
-        """The watch has come up: is the write in progress too old?"""
-        watch, self._watch = self._watch, None
-        if self._sending_since is None or watch is None:
-            return
-        now = self._runtime.now()
-        # As long as this process was stopped, or its loop was blocked, the peer
-        # had nobody to read from: it is not held against it.
-        late = now - watch.deadline
-        self._sending_since = min(now, self._sending_since + late)
-        left = self._sending_since + self._send_seconds - now
-        if left <= 0:
-            self._addressee.too_slow(STALLED)
-        else:
-            self._set_watch(left)
+    def _too_late(self) -> None:
+        self._addressee.too_slow(STALLED)
 
     def _bury_rest(self) -> None:
         for item in self.outbox.drain():

@@ -81,6 +81,12 @@ class Limits(Run):
             more=False,
             compared=False,
         )
+        self.emptying = Measure(
+            f"presence: the other {(self._guests + 1) // 2:,} leave it, all but one",
+            *("CPU s", "emptying"),
+            more=False,
+            compared=False,
+        )
         allow_open_files(self._guests + SPARE_FILES)
 
     async def gauge(self) -> None:
@@ -107,12 +113,13 @@ class Limits(Run):
                 await self._weigh(server)
         if app == _PRESENT:
             with (
-                self.attempt(subject, self.coming, self.going),
+                self.attempt(subject, self.coming, self.going, self.emptying),
                 running(subject, self._settings.cores.server, kill=True) as server,
             ):
                 party = Party(server, self._guests)
                 self.coming.add(subject.name, _sample(await party.gather()))
                 self.going.add(subject.name, _sample(await party.thin_out()))
+                self.emptying.add(subject.name, _sample(await party.empty()))
 
     def _running(self, subject: Subject) -> AbstractContextManager[Server]:
         return running(subject, self._settings.cores.server)
@@ -133,7 +140,8 @@ class Limits(Run):
 
     def measures(self) -> tuple[Measure, ...]:
         """See `Run`."""
-        return self.echo, self.handshakes, self.joined, self.coming, self.going
+        presence = self.coming, self.going, self.emptying
+        return self.echo, self.handshakes, self.joined, *presence
 
 
 def _sample(cost: Cost) -> Sample:

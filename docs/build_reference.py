@@ -36,6 +36,8 @@ _SAID: dict[str, Any] = tomllib.loads(
 NOT_MADE: list[str] = _SAID["made_by_the_library"]
 HIDDEN: dict[str, list[str]] = _SAID["hidden"]
 AT_THE_LIMIT: dict[str, str] = _SAID["at_the_limit"]
+UNITS: dict[str, str] = _SAID["units"]
+UNITS_BY_NAME = {"_seconds": "s", "_bytes": "bytes", "_messages": "messages"}
 
 
 def build(page: str) -> str:
@@ -57,14 +59,16 @@ def options(_: list[str]) -> Iterator[str]:
     rows = [
         (
             f"`{field.name}`",
-            f"{literal(getattr(defaults, field.name))}{unit_of(field.name)}",
+            literal(getattr(defaults, field.name)),
+            unit_of(field.name),
             meaning[field.name],
             AT_THE_LIMIT[field.name],
         )
         for field in fields(greenroom.Options)
     ]
-    head = "option", "default", "what it bounds", "at the limit"
-    yield "\n".join(f"| {' | '.join(row)} |" for row in [head, ["---"] * 4, *rows])
+    head = "option", "default", "unit", "what it bounds", "at the limit"
+    lines = [head, ["---"] * len(head), *rows]
+    yield "\n".join(f"| {' | '.join(row)} |" for row in lines)
 
 
 def names(wanted: list[str]) -> Iterator[str]:
@@ -256,10 +260,9 @@ def literal(value: object) -> str:
 
 
 def unit_of(option: str) -> str:
-    """The unit of an option, which its name says."""
-    if option.endswith("_seconds") or option in ("handler_grace", "drain_spread"):
-        return " s"
-    return " bytes" if option.endswith("_bytes") else ""
+    """The unit of an option: its name says it, or reference.toml."""
+    named = (unit for end, unit in UNITS_BY_NAME.items() if option.endswith(end))
+    return next(named, None) or UNITS[option]
 
 
 def fence(code: str) -> str:

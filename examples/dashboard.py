@@ -66,7 +66,7 @@ adapter = ActorAdapter(
         max_strikes=30,
         presence_seconds=0.2,
         history_messages=POSTS,
-        history_seconds=60,
+        history_seconds=300,
         drain_spread=2,
         health_path="/health",
     ),
@@ -126,24 +126,14 @@ async def renew(event: str, client: Client, data: object) -> float | None:
 # -- the board -------------------------------------------------------------
 
 
-class Board:
-    """What a page is shown when it comes: the last posts and measurements."""
-
-    def __init__(self) -> None:
-        self.numbers = itertools.count(1)
-        self.posts: deque[dict[str, object]] = deque(maxlen=POSTS)
-        self.ticks: deque[dict[str, object]] = deque(maxlen=TICKS)
-
-    async def post(self, by: str | None, text: str) -> None:
-        """Tell everybody, and keep it; *by* None is the server itself."""
-        post: dict[str, object] = {"id": next(self.numbers), "by": by, "text": text}
-        post["at"] = time.time() * 1000
-        # First here: who comes meanwhile may get it twice, and never misses it.
-        self.posts.append(post)
-        await adapter.emit("post", post, room=ROOM, history=True)
+# What a page is shown when it comes; the posts it gets from the room's history.
+ticks: deque[dict[str, object]] = deque(maxlen=TICKS)
 
 
-board = Board()
+async def tell(by: str | None, text: str) -> None:
+    """Tell everybody, and keep it; *by* None is the server itself."""
+    post = {"by": by, "text": text, "at": time.time() * 1000}
+    await adapter.emit("post", post, room=ROOM, history=True)
 
 
 def limits() -> dict[str, object]:
@@ -165,23 +155,22 @@ def limits() -> dict[str, object]:
 async def enter(event: str, client: Client, data: object) -> dict[str, object]:
     """Let a page in, for the first time or again.
 
-    What it has missed since its position it gets as events, before this answer; and
-    if that is not kept any more, all there is, with this answer.
+    What it has missed since its position it gets as events, before this answer; or,
+    if that is not kept any more, and if it was never here, all posts that are.
     """
     since = fields_of(data).get("since")
     try:
-        joined = await client.join(ROOM, since=since, presence=True)
+        joined = await client.join(ROOM, since=since, recent=POSTS, presence=True)
     except ValueError as error:
         raise EventError("bad_position", str(error)) from error
     # Nothing is waited for from here on: so with the events that follow, the answer
-    # tells all who are present, and all that was posted.
+    # tells all who are present.
     return {
         "recovered": joined.recovered,
         "missed": joined.missed,
         "position": joined.position,
-        "posts": [] if joined.recovered else list(board.posts),
         "people": [present.user for present in adapter.presence(ROOM)],
-        "ticks": list(board.ticks),
+        "ticks": list(ticks),
         "limits": limits(),
     }
 
@@ -192,7 +181,7 @@ async def post(event: str, client: Client, data: object) -> None:
     if not text:
         raise EventError("bad_text", f"a post is 1 to {MAX_TEXT} characters")
     assert client.identity is not None  # `who` lets in nobody without
-    await board.post(client.identity.user, text)
+    await tell(client.identity.user, text)
 
 
 @adapter.on("flood")
@@ -255,13 +244,14 @@ class Reporter(Actor[Measure]):
                 "not_recovered": now.not_recovered,
             },
         }
-        board.ticks.append(tick)
+        ticks.append(tick)
         # A page that is slow misses some of these, and nothing else for it.
         await adapter.emit("tick", tick, room=ROOM, volatile=True)
         if second % 15 == 0:
-            await board.post(
+            users = adapter.presence_count(ROOM).users
+            await tell(
                 None,
-                f"users: {len(present)}, connections: {now.connections}, "
+                f"users: {users}, connections: {now.connections}, "
                 f"messages handled: {now.inbound.handled}",
             )
 

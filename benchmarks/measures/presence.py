@@ -82,14 +82,27 @@ class Party:
         Raises:
             TimeoutError: The room does not come to rest.
         """
-        return await self._time(self._go)
+        return await self._time(self._halve)
+
+    async def empty(self) -> Cost:
+        """Let all others go but one, without a word: who would hear of it else?
+
+        Raises:
+            TimeoutError: The room does not come to rest.
+        """
+        return await self._time(self._leave_one)
 
     async def _come(self) -> None:
         await join(self._guests, at_once=_AT_ONCE)
 
-    async def _go(self) -> None:
-        half = len(self._guests) // 2
-        leaving, self._guests = self._guests[:half], self._guests[half:]
+    async def _halve(self) -> None:
+        self._let_go(len(self._guests) // 2)
+
+    async def _leave_one(self) -> None:
+        self._let_go(len(self._guests) - 1)
+
+    def _let_go(self, number: int) -> None:
+        leaving, self._guests = self._guests[:number], self._guests[number:]
         for guest in leaving:
             guest.transport.disconnect(graceful=False)
 

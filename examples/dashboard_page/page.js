@@ -12,7 +12,7 @@ function make(tag, className, text) {
 
 // ---------------------------------------------------------------- the board
 const board = {
-  position: null, early: null, ids: new Set(), people: new Map(), tabs: {}, ticks: [], limits: null,
+  position: null, early: null, people: new Map(), tabs: {}, ticks: [], limits: null,
   skipped: 0, strikes: 0, flooding: null,
 };
 
@@ -29,15 +29,12 @@ async function enter() {
   }
   const early = board.early, returns = board.position !== null;
   board.early = null;
-  if (!view.recovered) {
-    $("posts").replaceChildren();
-    board.ids.clear();
-  }
+  // Not recovered: the posts that came early are all there are.
+  if (!view.recovered) $("posts").replaceChildren();
   if (returns) noteReturn(view);
-  view.posts.forEach((post) => showPost(post, false));
   Object.assign(board, { position: view.position, ticks: view.ticks, limits: view.limits, strikes: 0 });
   board.people = new Map(view.people.map((user) => [user, true]));
-  early.forEach((packet) => handlers[packet.event](packet));
+  early.forEach((packet) => handlers[packet.event](packet, view.recovered));
   showState("connected");
   showLimits();
   showTicks();
@@ -45,10 +42,10 @@ async function enter() {
 }
 
 const handlers = {
-  post({ data, offset }) {
+  post({ data, offset }, fresh = true) {
     // What we come back with, should the connection break.
     board.position.offset = Math.max(board.position.offset, offset);
-    showPost(data, true);
+    showPost(data, fresh);
   },
   presence({ data }) {
     for (const { user } of data.joined) board.people.set(user, true);
@@ -130,9 +127,7 @@ function append(item) {
   if (follows) posts.scrollTop = posts.scrollHeight;
 }
 
-function showPost({ id, by, text, at }, fresh) {
-  if (board.ids.has(id)) return;  // it was in the list already
-  board.ids.add(id);
+function showPost({ by, text, at }, fresh) {
   const item = make("li", `${by === null ? "server" : "person"}${fresh ? " fresh" : ""}`), time = make("time");
   time.dateTime = new Date(at).toISOString();
   time.textContent = new Date(at).toLocaleTimeString();

@@ -97,3 +97,26 @@ def test_a_listener_that_raises_is_logged_and_the_next_one_hears(
 
     assert heard == ["message"]
     assert "broken listener" in caplog.text
+
+
+def test_what_is_kept_is_bounded_by_its_weight_too() -> None:
+    letters = DeadLetters(keep=3)
+    heard: list[object] = []
+    letters.listen(lambda each: heard.append(each.message))
+    letters.publish(letter("before"))
+    letters.limit(lambda message: len(str(message)), 10)
+    for text in ("aaaa", "bbbb", "cccc"):
+        letters.publish(letter(text))
+
+    assert [each.message for each in letters.latest] == ["bbbb", "cccc"]
+
+    letters.publish(letter("much too heavy"))
+    assert [each.message for each in letters.latest] == ["bbbb", "cccc"]
+
+    for text in ("", "d", "e"):
+        letters.publish(letter(text))
+    assert [each.message for each in letters.latest] == ["", "d", "e"]
+
+    letters.publish(letter("0123456789"))
+    assert [each.message for each in letters.latest] == ["0123456789"]
+    assert letters.total == len(heard) == 9

@@ -11,8 +11,9 @@ import pytest
 from greenroom import ActorSystem, Options, Undelivered
 from greenroom.adapter import TransportClosed
 from greenroom.adapter._acks import Acks
+from greenroom.adapter._addressee import STALLED
 from greenroom.adapter._outgoing import Outgoing, outbox_options
-from greenroom.adapter._writer import STALLED, Writer
+from greenroom.adapter._writer import Writer
 from greenroom.testing import MemoryTransport
 
 

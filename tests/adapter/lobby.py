@@ -22,13 +22,15 @@ class Room:
         self.chat = Chat(**options)
         self.adapter = self.chat.adapter
         self.said = 0
+        # How many of the last messages each join asks for.
+        self.recent = 0
         # What each join returned, in order.
         self.joined: list[Joined] = []
 
         @self.adapter.on("join")
         async def join(event: str, client: Client, data: Any) -> dict[str, Any]:
             try:
-                joined = await client.join("lobby", since=data)
+                joined = await client.join("lobby", since=data, recent=self.recent)
             except ValueError as error:
                 raise EventError("bad_position", str(error)) from None
             self.joined.append(joined)

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
+import pytest
 
 from greenroom import ActorAdapter, ActorRef, Client, Options
 from greenroom.testing import MemoryClient, MemoryPeer, connect, connect_raw
@@ -123,6 +124,15 @@ class Chat:
 def on_asyncio() -> bool:
     """Whether the event loop is asyncio's, whose tasks anybody may cancel."""
     return anyio.get_cancelled_exc_class() is asyncio.CancelledError
+
+
+def named(log: pytest.LogCaptureFixture, name: str) -> list[dict[str, Any]]:
+    """The records of one event."""
+    return [
+        record.__dict__
+        for record in log.records
+        if record.__dict__.get("event") == name
+    ]
 
 
 async def until(happened: Callable[[], object]) -> None:

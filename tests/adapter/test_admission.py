@@ -56,7 +56,7 @@ async def test_one_address_gets_only_so_much_of_it() -> None:
         async with connect(chat.adapter, address="10.0.0.2"):
             assert (await refusal(chat.adapter, address="10.0.0.2"))[0] == 429
         async with connect(chat.adapter, address="10.0.0.2"):
-            assert chat.adapter.statistics().refused_full == 2
+            assert chat.adapter.statistics().refused_address == 2
         # Who has no address, as through a Unix socket, is not counted by it.
         async with AsyncExitStack() as stack:
             tasks = await stack.enter_async_context(anyio.create_task_group())
@@ -103,7 +103,7 @@ async def test_a_page_from_elsewhere_is_refused() -> None:
         own = {"host": "chat.example.com", "origin": "https://chat.example.com"}
         async with connect(chat.adapter, headers=own) as client:
             await client.call("sid")
-        assert chat.adapter.statistics().refused_unauthorised == 1
+        assert chat.adapter.statistics().refused_origin == 1
 
 
 async def test_a_trusted_page_from_elsewhere_is_not() -> None:
@@ -207,7 +207,8 @@ async def test_a_hook_that_raises_refuses_and_says_why_in_the_log(
 
     async with chat.running():
         assert await refusal(chat.adapter) == (500, "authenticate failed")
-    assert "the database is away" in caplog.text
+    assert "builtins.OSError, raised in" in caplog.text
+    assert "in broken" in caplog.text
 
 
 async def test_a_hook_that_returns_something_else_refuses(

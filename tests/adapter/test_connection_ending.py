@@ -13,7 +13,7 @@ from greenroom import (
     Overflow,
     Undelivered,
 )
-from greenroom.testing import TransportClosed, wait_idle
+from greenroom.testing import MemoryTransport, TransportClosed, wait_idle
 
 from .support import Chat, at_once, until
 
@@ -281,3 +281,24 @@ async def test_nothing_is_logged_when_nothing_is_wrong(
             await chat.clients[sid].disconnect()
             await client.wait_closed()
     assert caplog.text == ""
+
+
+async def test_a_transport_that_cannot_even_be_aborted_keeps_nobody(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def abort(transport: MemoryTransport) -> None:
+        raise RuntimeError("broken for good")
+
+    chat = Chat()
+    async with chat.running(), chat.client(max_frames=1) as (client, sid):
+        monkeypatch.setattr(MemoryTransport, "abort", abort)
+        client.pause()
+        for _ in range(3):
+            at_once(chat.adapter.emit("news", to=sid))
+        await wait_idle()
+        await chat.clients[sid].disconnect(4000)
+        await anyio.sleep(20)
+        assert chat.adapter.statistics().connections == 0
+        assert "broken for good" in caplog.text
+        assert [gone[0] for gone in chat.gone] == [sid]
+        monkeypatch.undo()

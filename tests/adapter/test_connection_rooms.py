@@ -67,13 +67,17 @@ async def test_on_disconnect_sees_the_rooms_that_were_left() -> None:
         assert await other.receive() == Event("left", sid)
 
 
-@pytest.mark.parametrize("room", ["", 5, None, b"lobby", "~somebody"])
+LONG = pytest.param("x" * 257, id="long")
+
+
+@pytest.mark.parametrize("room", ["", 5, None, b"lobby", "~somebody", LONG])
 async def test_a_room_has_a_name(room: Any) -> None:
     async with Chat().running() as chat, chat.client() as (_, sid):
         with pytest.raises(ValueError, match="room must"):
             await chat.clients[sid].join(room)
         with pytest.raises(ValueError, match="room must"):
             await chat.clients[sid].leave(room)
+        await chat.clients[sid].join("x" * 256)
 
 
 async def test_a_client_is_in_so_many_rooms_at_most() -> None:

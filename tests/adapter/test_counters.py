@@ -4,28 +4,22 @@ from __future__ import annotations
 
 import json
 import logging
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
+from dataclasses import asdict
 from typing import Any
 
 import anyio
 import pytest
 
-from greenroom import ActorAdapter, Handshake, Identity, Options
+from greenroom import ActorAdapter, Handshake, HandshakeRefused, Identity, Options
+from greenroom.adapter._handshake import REFUSALS
+from greenroom.metrics import measure
 from greenroom.testing import Refused, TransportClosed, connect, wait_idle
 
 from .asgi import Asgi
-from .support import Chat, until
+from .support import Chat, named, until
 
 pytestmark = pytest.mark.anyio
-
-
-def named(log: pytest.LogCaptureFixture, name: str) -> list[dict[str, Any]]:
-    """The records of one event."""
-    return [
-        record.__dict__
-        for record in log.records
-        if record.__dict__.get("event") == name
-    ]
 
 
 # -- clients ---------------------------------------------------------------
@@ -136,6 +130,11 @@ async def test_who_is_accepted_as_a_drain_begins_is_refused_and_that_is_told(
     caplog.set_level(logging.DEBUG, "greenroom.adapter")
     adapter = ActorAdapter()
     asgi = Asgi()
+
+    @adapter.authenticate()
+    def who(handshake: Handshake) -> Identity:
+        return Identity("ann")
+
     async with adapter.running(), anyio.create_task_group() as tasks:
         asgi.stall()
         tasks.start_soon(adapter, asgi.scope, asgi.app_receive, asgi.app_send)
@@ -146,8 +145,9 @@ async def test_who_is_accepted_as_a_drain_begins_is_refused_and_that_is_told(
         asgi.drop()
     (refused,) = named(caplog, "refused")
     assert (refused["status"], refused["reason"]) == (503, "'draining'")
+    assert (refused["cause"], refused["user"]) == ("draining", "'ann'")
     statistics = adapter.statistics()
-    assert (statistics.refused, statistics.refused_full) == (1, 1)
+    assert (statistics.refused, statistics.refused_draining) == (1, 1)
     assert statistics.connections_total == 0
 
 
@@ -171,3 +171,88 @@ async def test_that_it_does_not_run_is_said_once_each_time(
         async with adapter.running():
             pass
     assert adapter.statistics().refused == 6
+
+
+# -- why a handshake was refused -------------------------------------------
+
+CAUSES: dict[str, dict[str, Any]] = {
+    "full": {"max_connections": 1},
+    "address": {"max_connections_per_address": 1},
+    "hurried": {"handshake_rate": 0.01, "handshake_burst": 1},
+    "stopped": {},
+    "draining": {},
+    "origin": {},
+    "banned": {},
+    "unauthorised": {},
+    "overdue": {"handshake_seconds": 2},
+    "failed": {},
+}
+
+
+def test_each_cause_is_tried_here() -> None:
+    assert {*REFUSALS, "unauthorised"} == {*CAUSES}
+
+
+@pytest.mark.parametrize("cause", CAUSES)
+async def test_a_refusal_is_counted_by_its_cause(cause: str) -> None:
+    adapter = ActorAdapter(options=Options(**CAUSES[cause]))
+
+    @adapter.authenticate()
+    async def who(handshake: Handshake) -> Identity | None:
+        match handshake.query_params.get("hook"):
+            case None:
+                return Identity("ann")
+            case "none":
+                return None
+            case "overdue":
+                await anyio.sleep_forever()
+            case "failed":
+                raise LookupError
+            case status:
+                # Whichever it chooses: it is none of ours for that.
+                raise HandshakeRefused(int(str(status)))
+        return None
+
+    async def knock(**handshake: Any) -> None:
+        with pytest.raises(Refused):
+            async with connect(adapter, **handshake):
+                raise AssertionError("it was let in")
+
+    times = 1
+    if cause == "stopped":
+        await knock()
+    async with adapter.running(), AsyncExitStack() as stack:
+        match cause:
+            case "full" | "address" | "hurried":
+                await stack.enter_async_context(connect(adapter))
+                await knock()
+            case "draining":
+                await adapter.drain()
+                await knock()
+            case "origin":
+                await knock(headers={"origin": "https://evil.test"})
+            case "banned":
+                await adapter.ban(address="10.0.0.1")
+                await adapter.ban(user="ann")
+                await knock(address="10.0.0.1")
+                await knock()
+                times = 2
+            case "unauthorised":
+                answers = "none", "401", "402", "403", "418", "429", "500", "503"
+                for answer in answers:
+                    await knock(query=f"hook={answer}")
+                times = len(answers)
+            case "overdue" | "failed":
+                await knock(query=f"hook={cause}")
+            case _:
+                assert cause == "stopped"
+    counted = asdict(adapter.statistics())
+    refused = {name: number for name, number in counted.items() if "refused" in name}
+    assert refused.pop("refused") == sum(refused.values()) == times
+    assert refused.pop(f"refused_{cause}") == times
+    assert len(refused) == len(CAUSES) - 1
+    assert set(refused.values()) == {0}
+    # What is exported says the same.
+    exported = {sample.metric.name: sample.value for sample in measure(adapter)}
+    assert exported["connections_refused"] == times
+    assert exported[f"connections_refused_{cause}"] == times

@@ -20,8 +20,9 @@ pytestmark = pytest.mark.anyio
 class Guest:
     """A client that keeps its position, and what it was told."""
 
-    def __init__(self, room: Room) -> None:
+    def __init__(self, room: Room, kept: int) -> None:
         self.room = room
+        self.kept = kept
         self.position: Position | None = None
         # What it knows: every number, or what it has seen after a loss.
         self.known: list[int] = []
@@ -45,9 +46,12 @@ class Guest:
             if self.position is not None and answer["recovered"]:
                 self.take(early)
             else:
-                # It loads the state anew, which has all up to the position.
+                # It loads what is before the last messages, which it is given.
                 self.losses += self.position is not None
-                self.known = list(range(1, answer["offset"] + 1))
+                newest = answer["offset"]
+                last = sum(offset <= newest for offset in early)
+                assert last == min(self.room.recent, self.kept, newest)
+                self.known = list(range(1, newest - last + 1))
                 self.take(early)
             self.position = since(answer, self.known[-1] if self.known else 0)
             for _ in range(frames):
@@ -82,15 +86,18 @@ STAYS = st.lists(
         max_size=8,
     ),
     kept=st.sampled_from([1, 5, 100]),
+    recent=st.sampled_from([0, 0, 3, 100]),
 )
 async def test_nobody_who_keeps_its_position_misses_anything(
     stays: tuple[list[tuple[int, int, int]], ...],
     bursts: list[tuple[int, int, int]],
     kept: int,
+    recent: int,
 ) -> None:
     """Any interleaving of emits, joins and ends; or it is told that it does."""
     async with Room(history_messages=kept).running() as room:
-        guests = [Guest(room) for _ in stays]
+        room.recent = recent
+        guests = [Guest(room, kept) for _ in stays]
 
         async def visit(guest: Guest, steps: list[tuple[int, int, int]]) -> None:
             for seconds, passes, count in steps:

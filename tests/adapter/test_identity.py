@@ -9,9 +9,17 @@ import anyio
 import pytest
 
 from greenroom import ActorAdapter, Ban, Client, ClientGone, Handshake, Identity
-from greenroom.testing import Event, Refused, connect, wait_idle
+from greenroom.testing import (
+    Event,
+    MemoryTransport,
+    Refused,
+    TransportClosed,
+    connect,
+    wait_idle,
+    websocket_scope,
+)
 
-from .support import Chat
+from .support import Chat, until
 
 pytestmark = pytest.mark.anyio
 
@@ -306,3 +314,69 @@ async def test_exactly_one_of_them_must_be_meant() -> None:
         with pytest.raises(ValueError, match="code must be 1000 to 1014"):
             await chat.adapter.kick(user="ann", code=42)
         assert chat.adapter.bans() == ()
+
+
+# -- banned by sid ---------------------------------------------------------
+
+
+async def test_by_the_sid_of_a_client_its_user_is_banned() -> None:
+    known = Known()
+    async with (
+        known.running(),
+        connect(known.adapter, query="user=ann") as ann,
+        connect(known.adapter, query="user=ann", address="10.0.0.2") as too,
+        connect(known.adapter, query="user=bob") as bob,
+    ):
+        sid = await ann.call("sid")
+        await wait_idle()
+        assert await known.adapter.ban(sid=sid, seconds=20.0) == 2
+        assert await ann.wait_closed() == await too.wait_closed() == 3003
+        assert [(ban.kind, ban.name) for ban in known.adapter.bans()] == [
+            ("user", "ann")
+        ]
+        # At the same address.
+        await bob.call("sid")
+
+
+async def test_where_it_has_none_it_is_its_address() -> None:
+    async with Chat().running() as chat, chat.client() as (client, sid):
+        assert await chat.adapter.ban(sid=sid, reason="spam") == 1
+        assert await client.wait_closed() == 3003
+        assert client.close_reason == "spam"
+        assert chat.adapter.bans() == (Ban("address", "127.0.0.1", math.inf),)
+        with pytest.raises(Refused, match="403 banned"):
+            async with connect(chat.adapter):
+                raise AssertionError
+
+
+async def test_who_has_neither_is_put_out() -> None:
+    chat = Chat()
+    transport = MemoryTransport()
+    scope = {**websocket_scope("/ws"), "client": None}
+    async with chat.running(), anyio.create_task_group() as tasks:
+        tasks.start_soon(chat.adapter.serve, transport, scope)
+        await until(lambda: chat.clients)
+        (sid,) = chat.clients
+        assert await chat.adapter.ban(sid=sid) == 1
+        with pytest.raises(TransportClosed) as closed:
+            await transport.peer.receive()
+        assert closed.value.code == 3003
+        assert chat.adapter.bans() == ()
+
+
+async def test_who_is_just_leaving_is_banned_and_who_has_left_is_not() -> None:
+    known = Known(handler_grace=5.0)
+    async with known.running():
+        async with connect(known.adapter, query="user=ann") as ann:
+            sid = await ann.call("sid")
+            await ann.emit("wait")
+            await until(lambda: known.waiting)
+            await known.clients[sid].disconnect()
+            assert await known.adapter.ban(sid=sid) == 0
+            assert [ban.name for ban in known.adapter.bans()] == ["ann"]
+            assert await known.adapter.unban(user="ann")
+        assert await known.adapter.ban(sid=sid) == 0
+        assert await known.adapter.ban(sid="~nobody") == 0
+        assert known.adapter.bans() == ()
+        with pytest.raises(TypeError, match="one of sid, user and address must be"):
+            await known.adapter.ban(sid=sid, user="ann")

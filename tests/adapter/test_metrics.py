@@ -136,8 +136,17 @@ async def test_it_may_be_another_thread_that_measures() -> None:
             over.set()
             scraper.join()
             sys.setswitchinterval(interval)
-    assert measured
     assert all(measured)
+    # Nobody is counted twice as it goes, nor for a moment not at all.
+    for way in ("inbound", "outbound"):
+        numbers = [
+            sample.value
+            for samples in measured
+            for sample in samples
+            if sample.metric.source == f"statistics.{way}.accepted"
+        ]
+        assert len(numbers) == len(measured)
+        assert numbers == sorted(numbers)
 
 
 async def test_a_fault_of_ours_is_logged_and_nothing_is_raised(

@@ -20,6 +20,8 @@ COUNTS = [
     "drain_batch",
     "max_connections",
     "max_connections_per_address",
+    "handshake_burst",
+    "handshake_addresses",
     "max_bans",
     "inbox_bytes",
     "message_burst",
@@ -42,7 +44,15 @@ SECONDS = [
     "history_seconds",
 ]
 # Not at all is what it is by default.
-SPREADS = ["drain_spread", "ping_seconds", "idle_seconds", "message_rate", "byte_rate"]
+SPREADS = [
+    "drain_spread",
+    "ping_seconds",
+    "idle_seconds",
+    "identify_seconds",
+    "message_rate",
+    "byte_rate",
+    "handshake_rate",
+]
 OTHERS = [
     "overflow",
     "namespace_overflow",

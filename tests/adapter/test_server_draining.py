@@ -211,3 +211,21 @@ async def test_a_drain_in_the_middle_of_a_start_is_seen(passes: int) -> None:
                     await transport.peer.receive()
                 assert closed.value.code == 1012
         assert [code for _, code, _ in chat.gone] == [1012] * len(chat.clients)
+
+
+async def test_nobody_waits_for_a_drain_that_everything_ended_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def start(*call: object) -> None:
+        """A task that is cancelled before its first step does nothing."""
+
+    chat = Chat()
+    async with anyio.create_task_group() as tasks:
+        with anyio.fail_after(5):
+            async with chat.running(), chat.client():
+                runtime = chat.adapter.system.runtime
+                monkeypatch.setattr(runtime, "_start", start)
+                tasks.start_soon(chat.adapter.drain)
+                await wait_idle()
+                monkeypatch.undo()
+        assert len(chat.gone) == 1

@@ -9,8 +9,8 @@ import pytest
 from greenroom import ActorSystem, Overflow, Undelivered
 from greenroom.adapter import Frame
 from greenroom.adapter._acks import Acks
+from greenroom.adapter._addressee import STALLED, TOO_LARGE, TOO_MANY
 from greenroom.adapter._outgoing import Outgoing
-from greenroom.adapter._writer import STALLED, TOO_LARGE, TOO_MANY
 from greenroom.testing import wait_idle
 
 from .desk import Desk, desk
@@ -306,6 +306,7 @@ async def test_what_is_to_be_written_when_all_tasks_end_is_a_dead_letter() -> No
 class Slow:
     """A transport that writes when the test says so."""
 
+    direct = True
     unsent = False
 
     def __init__(self) -> None:

@@ -91,6 +91,7 @@ async def test_acks_are_expected_of_what_was_written() -> None:
 class Parting:
     """A transport that takes the messages of a batch in part."""
 
+    direct = True
     unsent = False
 
     def __init__(self) -> None:

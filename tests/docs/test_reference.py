@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import re
 from collections.abc import Awaitable, Callable
@@ -53,6 +54,24 @@ def test_it_has_every_public_name() -> None:
     described = set(re.findall(r"^### (\w+)$", REFERENCE, re.MULTILINE))
 
     assert {*greenroom.__all__, *greenroom.testing.__all__} - described == set()
+
+
+def test_every_option_has_its_default_its_unit_and_what_happens_at_the_limit() -> None:
+    rows = table("Options")
+    names = [field.name for field in dataclasses.fields(Options)]
+
+    assert [row[0] for row in rows] == names
+    assert [row for row in rows if len(row) != 5 or not all(row)] == []
+
+
+def test_nothing_is_said_of_options_that_there_are_not() -> None:
+    names = {field.name for field in dataclasses.fields(Options)}
+    made = builder()
+
+    assert made.AT_THE_LIMIT.keys() == names
+    assert made.UNITS.keys() <= names
+    # One that says its unit by its name says it once.
+    assert not [name for name in made.UNITS if name.endswith((*made.UNITS_BY_NAME,))]
 
 
 # -- error codes -----------------------------------------------------------

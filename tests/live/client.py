@@ -9,7 +9,7 @@ import socket
 import ssl
 import struct
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias, final
 
@@ -161,6 +161,7 @@ class Crowd:
         path: str = "/ws",
         *,
         headers: dict[str, str] | None = None,
+        subprotocols: Sequence[str] = (),
         socket_buffer: int | None = None,
     ) -> Peer:
         """Connect; *socket_buffer* is what the kernel keeps for it, each way."""
@@ -179,6 +180,7 @@ class Crowd:
                 else trio.SSLStream(stream, self._tls, server_hostname="localhost"),
                 f"127.0.0.1:{self._server.port}",
                 path,
+                subprotocols=subprotocols,
                 extra_headers=[
                     (name.encode(), value.encode())
                     for name, value in (headers or {}).items()
@@ -193,11 +195,18 @@ class Crowd:
             await stream.send_all(octets)
         reset(stream.socket)
 
-    async def knock(self, octets: bytes, until: bytes = b"") -> bytes:
-        """Send *octets* as the first thing on a connection; what comes, to *until*."""
+    async def knock(
+        self, octets: bytes, until: bytes = b"", *, address: str | None = None
+    ) -> bytes:
+        """Send *octets* as the first thing on a connection; what comes, to *until*.
+
+        It comes from *address*, of this machine.
+        """
         answer = b""
         with trio.fail_after(WAIT_SECONDS):
-            stream = await trio.open_tcp_stream("127.0.0.1", self._server.port)
+            stream = await trio.open_tcp_stream(
+                "127.0.0.1", self._server.port, local_address=address
+            )
             # The server may drop it without a word.
             async with stream:
                 with contextlib.suppress(trio.BrokenResourceError):

@@ -34,7 +34,7 @@ ABREAST = 64
 CHUNK = 65_536
 
 TEXT, CLOSE, PONG = 0x1, 0x8, 0xA
-FINAL, MASKED = 0x80, 0x80
+FINAL, MASKED, COMPRESSED = 0x80, 0x80, 0x40
 
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 
@@ -199,7 +199,9 @@ class Member:
                 size = int.from_bytes(come[at + 2 : begin], "big")
             if len(come) < begin + size:
                 break
-            self._take(come[at] & 0x0F, come[begin : begin + size])
+            # Nobody here asks what is in a compressed one.
+            if not come[at] & COMPRESSED:
+                self._take(come[at] & 0x0F, come[begin : begin + size])
             at = begin + size
         self._come = come[at:]
 

@@ -12,7 +12,7 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
@@ -68,6 +68,7 @@ class Attacker:
         self._sock = sock
         self._selector = selector
         self._unsent = b""
+        self._is_last = False
         self.come = b""
         self.closed = False
         selector.register(sock, READ, self)
@@ -96,6 +97,12 @@ class Attacker:
         if events & WRITE and not self.closed:
             self._write()
 
+    def half_close(self) -> None:
+        """Say that nothing more will come, once what is to be sent is."""
+        self._is_last = True
+        if not self.closed:
+            self._write()
+
     def close(self) -> None:
         """Leave, without a goodbye; idempotent."""
         if not self.closed:
@@ -122,6 +129,9 @@ class Attacker:
             self._unsent = b""
             taken = 0
         self._unsent = self._unsent[taken:]
+        if self._is_last and not self._unsent:
+            with suppress(OSError):  # the server may be faster
+                self._sock.shutdown(socket.SHUT_WR)
         events = READ | WRITE if self._unsent else READ
         self._selector.modify(self._sock, events, self)
 

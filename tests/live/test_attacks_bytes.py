@@ -10,19 +10,17 @@ import os
 import time
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import final
 
 import pytest
 
 from .apps.attacked import LONGEST
+from .cost import Cost, attack
 from .crowd import REQUEST, Member, build
 from .server import HypercornServer, hypercorn_server, unhurried
 from .witness import (
     SMALL_BUFFER,
     Witness,
     check_log,
-    cpu_seconds,
     linux_only,
     witness,
 )
@@ -60,37 +58,11 @@ def deflate(data: bytes, *, ends: bool = False) -> bytes:
     return (squeeze.compress(data) + squeeze.flush(zlib.Z_SYNC_FLUSH))[:-4]
 
 
-@final
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """What an attack took."""
-
-    sent: int
-    seconds: float
-    memory: int
-    slowest: float
-
-
-def attack(watching: Witness, member: Member, octets: bytes) -> Cost:
-    """Send *octets* from *member*, until all is read or it is put out."""
-    clients, before = watching.clients, watching.ask("statistics")
-    processor, memory, slowest = cpu_seconds(watching.pid), 0, 0.0
-    sent, deadline = member.sent, time.monotonic() + 10
-    member.put(octets)
+def cost_of(watching: Witness, member: Member, octets: bytes) -> Cost:
+    """What *octets* take until all is read, or *member* is put out."""
     # Answered when all before it has been read.
-    member.put(build(b"all", PING))
-    while member.pong != b"all" and not member.closed:
-        assert time.monotonic() < deadline, f"{member.sent - sent} of {len(octets)}"
-        began = time.monotonic()
-        memory = max(memory, watching.ask("statistics")["memory"])
-        slowest = max(slowest, time.monotonic() - began)
-        clients.go_on(0.01)
-    return Cost(
-        member.sent - sent,
-        cpu_seconds(watching.pid) - processor,
-        memory - before["memory"],
-        slowest,
-    )
+    last = build(b"all", PING)
+    return attack(watching, member, octets + last, lambda: member.pong == b"all")
 
 
 BOMB = frame(FINAL | COMPRESSED | TEXT, deflate(b"x" * 20_000_000))
@@ -136,7 +108,7 @@ def test_what_an_attack_costs_and_that_nobody_else_pays(
     with witness(server) as watching:
         member = watching.clients.knock(DEFLATING % b"/free")
         watching.clients.wait("its welcome", lambda: member.sid)
-        cost = attack(watching, member, octets)
+        cost = cost_of(watching, member, octets)
         print(f"{request.node.name}: {cost}")
         # Three times what docs/security.md says, and more.
         assert cost.seconds < unhurried(most)
@@ -152,7 +124,7 @@ def test_bombs_are_strikes(server: HypercornServer) -> None:
         before = watching.ask("statistics")["strikes"]
         member = watching.clients.knock(DEFLATING % b"")
         watching.clients.wait("its welcome", lambda: member.sid)
-        cost = attack(watching, member, BOMB * 6)
+        cost = cost_of(watching, member, BOMB * 6)
         # The last of its pings may be answered before it is put out.
         watching.clients.wait("its goodbye", lambda: member.code)
         assert member.code == 1008

@@ -10,7 +10,7 @@ import pytest
 import trio
 from trio_websocket import ConnectionClosed
 
-from .apps.flooded import BURST, MOST, MOST_BY_ADDRESS, RATE, STRIKES
+from .apps.flooded import BURST, GUESSES, MOST, MOST_BY_ADDRESS, RATE, STRIKES
 from .client import Frame, Peer, alone
 from .client import crowd as client_crowd
 from .crowd import CLOSE, FINAL, REQUEST, TEXT, build
@@ -104,7 +104,7 @@ def test_a_flood_from_one_address_has_the_room_of_one(
         check_costs(attack)
         assert not other.closed
         after = watching.ask("statistics")
-        assert after["refused_full"] - before["refused_full"] == SURPLUS
+        assert after["refused_address"] - before["refused_address"] == SURPLUS
         # Its places are free again.
         again = attack.knock(COME_IN, here)
         attack.watch("a welcome", lambda: b"welcome" in again.told)
@@ -139,6 +139,28 @@ def test_a_flood_from_many_addresses_fills_the_house_and_is_put_out(
         attack.watch(
             "all welcomes", lambda: all(b"welcome" in it.told for it in newcomers)
         )
+
+
+def test_guesses_from_one_address_are_soon_not_heard_any_more(
+    server: HypercornServer, request: pytest.FixtureRequest
+) -> None:
+    guess, right = (
+        COME_IN.replace(b"/ws", b"/door?access_token=" + word)
+        for word in (b"guess", b"right")
+    )
+    (here, elsewhere, *_) = ADDRESSES
+    hurried = 429, b"too many handshakes from one address"
+    with witness(server) as watching, siege(watching) as attack:
+        attack.knock_all([(guess, here)] * (GUESSES + SURPLUS))
+        attack.watch_all_answers()
+        print(f"{request.node.name}: {attack.seen}")
+        wrong = 401, b"not authenticated"
+        assert attack.answers() == {wrong: GUESSES, hurried: SURPLUS}
+        check_costs(attack)
+        # Not even what it has been looking for.
+        late, other = attack.knock(right, here), attack.knock(right, elsewhere)
+        attack.watch("another's welcome", lambda: b"welcome" in other.told)
+        attack.watch("an answer", lambda: hurried[1] in late.told)
 
 
 # -- what becomes of one who sends too much --------------------------------

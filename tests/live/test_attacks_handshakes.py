@@ -141,7 +141,9 @@ def test_handshakes_that_hang_fill_the_house_and_no_more(
         assert answers.keys() == {full, late}
         assert answers[late] >= MOST - 1
         after = watching.ask("statistics")
-        assert after["refused_full"] - before["refused_full"] == count
+        assert after["refused"] - before["refused"] == count
+        assert after["refused_full"] - before["refused_full"] == answers[full]
+        assert after["refused_overdue"] - before["refused_overdue"] == answers[late]
         assert after["half_handshakes"] - before["half_handshakes"] == answers[late]
         assert after["connections_total"] == before["connections_total"]
         check_costs(attack, count)

@@ -182,6 +182,32 @@ def test_a_flood_is_refused_and_ends_while_others_stay_live(
     assert grace.texts("#strikes") == ["0 of 30"]
 
 
+def test_the_limits_of_the_server_are_listed(ada: DashboardTab) -> None:
+    names, values = ada.texts("#limits dt"), ada.texts("#limits dd")
+
+    assert dict(zip(names, values, strict=True)) == {
+        "Messages a second": "10",
+        "At once, after a silence": "40",
+        "Strikes until the end": "30",
+        "Connections of one address": "10",
+        "Posts kept for who comes back": "20, 300 s",
+    }
+    assert ada.shows("#limits")
+
+
+def test_who_comes_later_finds_what_was_posted_before(
+    server: HypercornServer, driver: Chrome, ada: DashboardTab
+) -> None:
+    ada.write("for who comes later")
+    ada.wait_posts("for who comes later")
+    late = new_tab(driver)
+    late.sign_in(server.url, "late")
+    assert late.posts()[-1] == "for who comes later"
+    # In the order of posting, each once.
+    assert ada.posts()[-len(late.posts()) :] == late.posts()
+    late.close()
+
+
 def signed(user: str, seconds: float) -> str:
     """A token as the server signs it, with so many seconds left."""
     claim = f"{time.time() + seconds:.3f} {user}".encode()

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from .apps.door import HANDSHAKES
 from .client import crowd
 from .server import HypercornServer, hypercorn_server
 
@@ -62,15 +63,47 @@ async def test_who_may_is_known(server: HypercornServer) -> None:
         assert await peer.ask("whoami") == ["ann", "127.0.0.1"]
 
 
+@pytest.mark.parametrize(
+    ("offered", "agreed"), [(["x", "chat.v1"], "chat.v1"), (["x"], None), ([], None)]
+)
+async def test_handlers_know_which_subprotocol_was_agreed(
+    server: HypercornServer, offered: list[str], agreed: str | None
+) -> None:
+    async with crowd(server) as clients:
+        peer = await clients.welcome("/ws?access_token=ann", subprotocols=offered)
+        assert await peer.ask("subprotocol") == agreed
+
+
 async def test_only_so_many_come_in(server: HypercornServer) -> None:
     async with crowd(server) as clients:
         peers = [await clients.welcome("/ws?access_token=a") for _ in range(6)]
         answer = await clients.knock(REQUEST % (b"?access_token=a", b""))
         assert answer.startswith(b"HTTP/1.1 429 ")
-        before = (await peers[0].ask("statistics"))["refused_full"]
+        before = (await peers[0].ask("statistics"))["refused_address"]
         await peers[5].close()
         again = await clients.welcome("/ws?access_token=a")
-        assert (await again.ask("statistics"))["refused_full"] == before
+        assert (await again.ask("statistics"))["refused_address"] == before == 1
+
+
+async def test_who_tries_words_has_only_so_many_from_one_address(
+    server: HypercornServer,
+) -> None:
+    async with crowd(server) as clients:
+        peer = await clients.welcome("/ws?access_token=a")
+        for attempt in range(HANDSHAKES):
+            answer = await clients.knock(
+                REQUEST % (b"", b""), b"\r\n\r\n", address="127.0.0.2"
+            )
+            # 429 where those before it have not yet given their places back.
+            assert answer.startswith((b"HTTP/1.1 401 ", b"HTTP/1.1 429 ")), attempt
+        assert (await peer.ask("statistics"))["refused_hurried"] == 0
+        reason = b"too many handshakes from one address"
+        answer = await clients.knock(REQUEST % (b"", b""), reason, address="127.0.0.2")
+        assert answer.startswith(b"HTTP/1.1 429 ")
+        statistics = await peer.ask("statistics")
+        assert statistics["refused_hurried"] == 1
+        # Who has not hurried is let in.
+        await clients.welcome("/ws?access_token=a")
 
 
 async def test_credentials_expire_unless_they_are_renewed(

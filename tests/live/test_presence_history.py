@@ -92,3 +92,42 @@ async def test_a_client_that_comes_back_has_missed_nothing(
         stale = {**position, "epoch": "of another server"}
         late = await clients.welcome()
         assert (await enter(late, "Eve", stale))["recovered"] is False
+
+
+async def next_said(peer: Peer) -> Frame:
+    """The next frame that is no news of who is there."""
+    frame = await peer.receive()
+    while frame["event"] == "presence":
+        frame = await peer.receive()
+    return frame
+
+
+async def test_who_comes_gets_the_last_that_were_said(server: HypercornServer) -> None:
+    room = "the last"
+    async with crowd(server) as clients:
+        ann, bob = await clients.welcome(), await clients.welcome()
+        await ann.ask("enter", {"room": room, "name": "Ann"})
+        for word in ("one", "two", "three"):
+            said = {"event": "said", "data": word, "room": room, "history": True}
+            await ann.ask("emit", said)
+        read = await ann.ask("read back", {"room": room, "limit": 2})
+        assert read["words"] == ["two", "three"]
+
+        asked = {"room": room, "name": "Bob", "recent": 2}
+        answer = await bob.ask("enter", asked)
+        assert (answer["recovered"], answer["position"]) == (False, read["position"])
+        last = [await next_said(bob) for _ in range(2)]
+        assert [(each["data"], each["offset"]) for each in last] == [
+            ("two", 2),
+            ("three", 3),
+        ]
+
+        # One hides: the other hears that it has left, and it hears what is said.
+        counts = await bob.ask("hide", room)
+        assert counts == {"users": 1, "connections": 1}
+        left: list[str] = []
+        while bob.sid not in left:
+            frame = await ann.receive()
+            left = frame["data"]["left"] if frame["event"] == "presence" else []
+        await ann.ask("emit", {"event": "said", "data": "four", "room": room})
+        assert (await next_said(bob))["data"] == "four"

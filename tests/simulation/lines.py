@@ -170,6 +170,11 @@ class Line:
             await self._taken()
             self._finish()
 
+    @property
+    def direct(self) -> bool:
+        """See `Transport`."""
+        return self.wire
+
     def try_send(self, message: Message) -> bool:
         """See `Transport`."""
         if not self.wire:

@@ -81,6 +81,11 @@ class MemoryTransport:
         await self._faults.wait()
         await self._outbound.put(frame)
 
+    @property
+    def direct(self) -> bool:
+        """See `Transport`."""
+        return True
+
     def try_send(self, message: Message) -> bool:
         """See `Transport`."""
         return not self._faults.any() and self._outbound.try_put(message.frame)

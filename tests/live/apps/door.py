@@ -14,10 +14,15 @@ from greenroom import (
     Options,
 )
 
+# More than all tests together ask from the usual address.
+HANDSHAKES = 50
+
 app = adapter = ActorAdapter(
     options=Options(
         max_connections=8,
         max_connections_per_address=6,
+        handshake_rate=0.001,
+        handshake_burst=HANDSHAKES,
         subprotocols=["chat.v2", "chat.v1"],
         handshake_seconds=1.0,
         renew_seconds=0.2,
@@ -44,6 +49,11 @@ async def connect(event: str, client: Client, data: Any) -> None:
 async def whoami(event: str, client: Client, data: Any) -> list[Any]:
     identity = client.identity
     return [None if identity is None else identity.user, client.address]
+
+
+@adapter.on("subprotocol")
+async def subprotocol(event: str, client: Client, data: Any) -> str | None:
+    return client.subprotocol
 
 
 @adapter.on("renew")

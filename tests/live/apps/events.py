@@ -115,10 +115,30 @@ async def leave(event: str, client: Client, data: Any) -> None:
 async def enter(event: str, client: Client, data: Any) -> dict[str, Any]:
     """Enter a room, shown to the others, from where the client was."""
     info = {"name": data["name"]}
-    joined = await client.join(data["room"], since=data.get("since"), presence=info)
+    joined = await client.join(
+        data["room"],
+        since=data.get("since"),
+        recent=data.get("recent", 0),
+        presence=info,
+    )
     present = [each.info["name"] for each in adapter.presence(data["room"])]
     position, recovered = joined.position, joined.recovered
     return {"position": position, "recovered": recovered, "present": present}
+
+
+@adapter.on("hide")
+async def hide(event: str, client: Client, data: Any) -> dict[str, Any]:
+    """Be shown in a room no more; how many still are."""
+    await client.hide(data)
+    return asdict(adapter.presence_count(data))
+
+
+@adapter.on("read back")
+async def read_back(event: str, client: Client, data: Any) -> dict[str, Any]:
+    """What was said in a room lately."""
+    history = await adapter.history(data["room"], limit=data["limit"])
+    words = [message.data for message in history.messages]
+    return {"words": words, "position": history.position}
 
 
 adapter.on("join", namespace="/side")(join)

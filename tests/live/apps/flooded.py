@@ -1,4 +1,7 @@
-"""An app with little room and tight rates; at three paths, one for each `Excess`."""
+"""An app with little room and tight rates; at three paths, one for each `Excess`.
+
+At a fourth it asks for a word, and lets one address try only so many.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import os
 from collections import Counter
 from typing import Any
 
-from greenroom import ActorAdapter, Client, Excess, Options
+from greenroom import ActorAdapter, Client, Excess, Handshake, Identity, Options
 
 from .together import together
 from .weighed import weighed
@@ -14,6 +17,7 @@ from .weighed import weighed
 MOST, MOST_BY_ADDRESS = 60, 8
 RATE, BURST = 100.0, 50
 STRIKES = 5
+GUESSES = 10
 
 
 handled: Counter[str] = Counter()
@@ -67,7 +71,24 @@ def make_adapter(path: str, excess: Excess) -> ActorAdapter:
     return adapter
 
 
+door = ActorAdapter(
+    "/door",
+    options=Options(handshake_rate=0.001, handshake_burst=GUESSES, close_seconds=0.3),
+)
+
+
+@door.authenticate()
+async def who(handshake: Handshake) -> Identity | None:
+    return Identity("ann") if handshake.token == "right" else None
+
+
+@door.on_connect()
+async def come_in(event: str, client: Client, data: Any) -> None:
+    await client.emit("welcome", {"sid": client.sid})
+
+
 app = together(
+    door,
     make_adapter("/ws", Excess.STRIKE),
     make_adapter("/close", Excess.CLOSE),
     make_adapter("/throttle", Excess.THROTTLE),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 from dataclasses import asdict
 from typing import Any
 
@@ -12,7 +13,8 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 def weighed(adapter: ActorAdapter) -> dict[str, Any]:
-    """Its statistics, and under ``memory`` the resident bytes."""
+    """Its statistics; ``memory`` is the resident bytes, ``peak`` the most so far."""
     with open("/proc/self/statm") as statm:
         memory = int(statm.read().split()[1]) * PAGE
-    return {**asdict(adapter.statistics()), "memory": memory}
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return {**asdict(adapter.statistics()), "memory": memory, "peak": peak}
