@@ -347,7 +347,6 @@ class Server:
     def statistics(self) -> AdapterStatistics:
         """A frozen snapshot."""
         return self._ledger.statistics(
-            # A copy: it may be the thread of an exporter that asks.
             self.connections,
             self.registry,
             self.presences,

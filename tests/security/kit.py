@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeAlias, final
@@ -12,6 +13,25 @@ from ..adapter.asgi import Asgi
 
 App: TypeAlias = Callable[[Any, Any, Any], Coroutine[Any, Any, object]]
 Header: TypeAlias = tuple[bytes, bytes]
+
+# What is to break a log, a page, or who reads them.
+NASTY_WORDS = {
+    "newline": "a\nERROR forged",
+    "CRLF": "a\r\n\r\nforged",
+    "ANSI": "\x1b[2J\x1b]0;owned\x07",
+    "line separators": "a\u2028b\u2029c\x85d",
+    "right to left": "\u202egnp.exe",
+    "invisible": "a\u200b\ufeff\u00ad",
+    "controls": "\x00\x7f\x9b",
+    "HTML": "<script>alert(1)</script>",
+    "format": "%s%n%(sid)s{0}",
+    "wide": "\U0001f4a9" * 60,
+}
+WORDS = tuple(NASTY_WORDS.values())
+# Where a terminal, or str.splitlines, begins another line or another order.
+BREAKS = re.compile(
+    "[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u200b-\u200f\u202a-\u202e]"
+)
 
 
 async def knock(adapter: App, headers: Sequence[Header] = (), **fields: Any) -> int:

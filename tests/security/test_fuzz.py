@@ -1,13 +1,8 @@
-"""Whatever comes: frames and handshakes that nobody has thought of.
-
-Deeper: GREENROOM_FUZZ=100 makes a hundred times as many.
-"""
+"""Whatever comes: messages and handshakes that nobody has thought of."""
 
 from __future__ import annotations
 
 import json
-import os
-import string
 from typing import Any
 
 import anyio
@@ -27,8 +22,7 @@ from greenroom.adapter import (
 
 from ..adapter.asgi import Asgi
 from .kit import Processor, knock
-
-DEPTH = int(os.environ.get("GREENROOM_FUZZ", "1"))
+from .strategies import DEPTH, headers, messages, queries
 
 MOST = 4096
 CLOSE = "websocket.close"
@@ -45,47 +39,6 @@ CODES = {
     "bad_ack",
 }
 
-scalars = st.one_of(
-    st.none(),
-    st.booleans(),
-    st.integers(-(2**70), 2**70),
-    st.floats(),
-    st.text(max_size=20),
-    st.sampled_from(["/", "/x", "__x", "ping", "x" * 257, "\u2028", "<b>"]),
-)
-values = st.recursive(
-    scalars,
-    lambda inner: st.one_of(
-        st.lists(inner, max_size=4),
-        st.dictionaries(st.text(max_size=8), inner, max_size=4),
-    ),
-    max_leaves=8,
-)
-keys = st.sampled_from(["event", "data", "namespace", "id", "ack", "error", "x"])
-envelopes = st.dictionaries(keys, values, max_size=7).map(json.dumps)
-
-
-@st.composite
-def damaged(draw: st.DrawFn) -> str:
-    """An envelope in which something was cut out, doubled, or put in."""
-    text = draw(envelopes)
-    begin = draw(st.integers(0, len(text)))
-    end = draw(st.integers(begin, len(text)))
-    middle = draw(st.sampled_from(["", text[begin:end] * 2, '"', "\\", "{", "]", "\0"]))
-    return text[:begin] + middle + text[end:]
-
-
-frames = st.one_of(
-    envelopes,
-    damaged(),
-    st.text(max_size=200),
-    # Lone surrogates and all, which no server should hand over.
-    st.text(st.characters(exclude_categories=[]), max_size=50),
-    st.text(string.printable, max_size=200),
-    st.text('[]{}",:\\0', max_size=5000),
-    st.binary(max_size=200),
-)
-
 
 def read(codec: Codec, frame: str | bytes) -> Packet | BadFrame:
     """What *frame* says, or why nobody can tell."""
@@ -96,7 +49,7 @@ def read(codec: Codec, frame: str | bytes) -> Packet | BadFrame:
 
 
 @settings(max_examples=400 * DEPTH)
-@given(frames)
+@given(messages)
 def test_any_frame_is_a_packet_or_a_named_refusal(frame: str | bytes) -> None:
     codec = JsonEnvelope(max_bytes=MOST, max_depth=8)
     with Processor() as took:
@@ -117,7 +70,7 @@ def test_any_frame_is_a_packet_or_a_named_refusal(frame: str | bytes) -> None:
 
 
 @settings(max_examples=100 * DEPTH)
-@given(frames)
+@given(messages)
 def test_with_payload_hooks_too(frame: str | bytes) -> None:
     def load(data: Any) -> Any:
         return json.loads(data)
@@ -131,27 +84,6 @@ def test_with_payload_hooks_too(frame: str | bytes) -> None:
 
 
 # -- handshakes ------------------------------------------------------------
-
-NAMES = [
-    *(b"host", b"Host", b"origin", b"ORIGIN", b"authorization", b"cookie"),
-    *(b"x-forwarded-for", b"sec-websocket-protocol", b"user-agent", b""),
-]
-headers = st.lists(
-    st.tuples(
-        st.one_of(st.sampled_from(NAMES), st.binary(max_size=12)),
-        st.one_of(
-            st.binary(max_size=60),
-            st.sampled_from(
-                [
-                    *(b"chat.test", b"https://chat.test", b"null", b"https://["),
-                    *(b"Bearer x", b"bearer", b"Bearer  ", b'a="', b"a=b; c", b";"),
-                    *(b"https://\xe2\x84\x80.test", b"http://chat.test:99999"),
-                ]
-            ),
-        ),
-    ),
-    max_size=6,
-)
 
 
 def adapters() -> list[ActorAdapter]:
@@ -187,7 +119,7 @@ def adapters() -> list[ActorAdapter]:
 )
 @given(
     headers=headers,
-    query=st.one_of(st.binary(max_size=60), st.just(b"access_token=%ff%00&a=b&&=")),
+    query=queries,
     path=st.text(max_size=20).map(lambda rest: f"/ws/{rest}"),
     client=st.one_of(st.none(), st.tuples(st.text(max_size=20), st.just(1))),
     subprotocols=st.lists(st.text(max_size=8), max_size=3),
@@ -206,7 +138,7 @@ async def test_any_handshake_is_let_in_or_refused_by_name(**fields: Any) -> None
 
 @pytest.mark.anyio
 @settings(max_examples=30 * DEPTH)
-@given(st.lists(frames, max_size=30))
+@given(st.lists(messages, max_size=30))
 async def test_no_frames_of_one_client_are_anothers_trouble(
     bad: list[str | bytes],
 ) -> None:

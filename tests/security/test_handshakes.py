@@ -8,6 +8,7 @@ import anyio
 import pytest
 
 from greenroom import ActorAdapter, Handshake, Identity, Options
+from greenroom.testing import TransportClosed, connect_raw, wait_idle
 
 from .kit import Header, Processor, knock
 
@@ -82,7 +83,7 @@ async def test_a_page_from_elsewhere_is_refused(headers: list[Header]) -> None:
     async with adapter.running():
         assert await knock(adapter, headers) == 403
         statistics = adapter.statistics()
-        assert statistics.refused_unauthorised == 1
+        assert statistics.refused_origin == 1
         assert statistics.connections_total == 0
 
 
@@ -174,7 +175,42 @@ async def test_forwarded_addresses_are_not_believed() -> None:
             lie = [(name, b"10.0.0.2")]
             assert await knock(adapter, lie, client=("10.0.0.1", 1)) == 403
             assert await knock(adapter, [(name, b"10.0.0.1")]) == 101
-        assert adapter.statistics().refused_unauthorised == 4
+        assert adapter.statistics().refused_banned == 4
+
+
+async def test_words_are_not_tried_faster_from_one_address_after_the_other() -> None:
+    adapter = ActorAdapter(options=Options(handshake_rate=0.001, handshake_burst=3))
+    tried: list[str | None] = []
+
+    @adapter.authenticate()
+    def who(handshake: Handshake) -> Identity | None:
+        tried.append(handshake.token)
+        return None
+
+    async with adapter.running():
+        answers = [
+            await knock(
+                adapter,
+                [(b"authorization", b"Bearer %d" % word)],
+                # All that one host may make up, and what it cannot.
+                client=(f"2001:db8::{word:x}" if word < 200 else "2001:db8:0:1::", 1),
+            )
+            for word in range(201)
+        ]
+        assert answers == [401] * 3 + [429] * 197 + [401]
+        assert tried == ["0", "1", "2", "200"]
+        assert adapter.statistics().refused_hurried == 197
+
+
+async def test_who_never_says_who_it_is_does_not_keep_its_place() -> None:
+    adapter = ActorAdapter(options=Options(identify_seconds=5.0, max_connections=1))
+    async with adapter.running(), connect_raw(adapter) as idle:
+        assert await knock(adapter) == 503
+        with pytest.raises(TransportClosed) as closed:
+            await idle.receive()
+        assert closed.value.code == 3000
+        await wait_idle()
+        assert await knock(adapter) == 101
 
 
 async def test_what_takes_longest_to_read_takes_no_time_to_speak_of() -> None:
@@ -233,7 +269,8 @@ async def test_handshakes_that_hang_take_places_and_give_them_back() -> None:
         assert answers == [503] * 3
         assert await knock(adapter, [bearer(b"quick")]) == 101
         statistics = adapter.statistics()
-        assert (statistics.refused, statistics.refused_full) == (4, 4)
+        assert (statistics.refused, statistics.refused_full) == (4, 1)
+        assert statistics.refused_overdue == 3
         assert statistics.connections == 0
 
 

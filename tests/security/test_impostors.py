@@ -147,6 +147,7 @@ async def test_no_event_of_a_client_does_anything_by_itself(event: str) -> None:
             await eve.call(event, "lobby")
         assert seen[0].rooms == frozenset()
         assert len(seen) == 1
+        assert adapter.statistics().unknown_events == 1
 
 
 async def test_a_namespace_that_nobody_has_made_leaves_nothing_behind() -> None:
@@ -157,7 +158,9 @@ async def test_a_namespace_that_nobody_has_made_leaves_nothing_behind() -> None:
                 await eve.call("join", "lobby", namespace=f"/{number}")
         connection = chat.clients[sid]._link  # pyright: ignore[reportPrivateUsage]  # it is there that it would pile up
         assert len(connection._clients) == 1  # type: ignore[attr-defined]
-        assert chat.adapter.statistics().rooms == 0
+        statistics = chat.adapter.statistics()
+        assert (statistics.rooms, statistics.unknown_namespaces) == (0, 300)
+        assert statistics.unknown_events == statistics.handler_errors == 0
 
 
 # -- credentials that have ended -------------------------------------------

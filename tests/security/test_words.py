@@ -16,28 +16,13 @@ from greenroom.adapter import BadFrame, Event, EventError, JsonEnvelope
 from greenroom.testing import connect, connect_raw
 
 from ..adapter.support import Chat
-from .kit import Processor
+from .kit import BREAKS, NASTY_WORDS, Processor
 
 pytestmark = pytest.mark.anyio
 
 ROOT = Path(__file__).parents[2]
 
-NASTY = [
-    pytest.param("a\nERROR forged", id="newline"),
-    pytest.param("a\r\n\r\nforged", id="CRLF"),
-    pytest.param("\x1b[2J\x1b]0;owned\x07", id="ANSI"),
-    pytest.param("a\u2028b\u2029c\x85d", id="line separators"),
-    pytest.param("\u202egnp.exe", id="right to left"),
-    pytest.param("a\u200b\ufeff\u00ad", id="invisible"),
-    pytest.param("\x00\x7f\x9b", id="controls"),
-    pytest.param("<script>alert(1)</script>", id="HTML"),
-    pytest.param("%s%n%(sid)s{0}", id="format"),
-    pytest.param("\U0001f4a9" * 60, id="wide"),
-]
-# Where a terminal, or str.splitlines, begins another line or another order.
-BREAKS = re.compile(
-    "[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u200b-\u200f\u202a-\u202e]"
-)
+NASTY = [pytest.param(word, id=name) for name, word in NASTY_WORDS.items()]
 
 
 @pytest.fixture
