@@ -48,12 +48,29 @@ def mend_hypercorn() -> None:
     streams: Any = sys.modules.get("hypercorn.protocol.ws_stream")
     if hasattr(streams, "split_comma_header"):
         streams.split_comma_header = _split
+    kind: Any = getattr(streams, "WSStream", None)
+    answer: Any = getattr(kind, "_send_error_response", None)
+    if answer is not None and not hasattr(answer, "__wrapped__"):
+        kind._send_error_response = _said_once(answer)
     server: Any = getattr(
         sys.modules.get("hypercorn.trio.tcp_server"), "TCPServer", None
     )
     run: Callable[[Any], Awaitable[None]] | None = getattr(server, "run", None)
     if run is not None and not hasattr(run, "__wrapped__"):
         server.run = _contained(run)
+
+
+def _said_once(answer: Callable[..., Awaitable[None]]) -> Callable[..., Any]:
+    """*answer*, hypercorn's own to a bad handshake, that nobody else answers too."""
+
+    @wraps(answer)
+    async def said_once(stream: Any, status: int) -> None:
+        if status in (400, 404):  # of its own accord
+            # Else its app answers as well, between head and end of this.
+            stream.closed = True
+        await answer(stream, status)
+
+    return said_once
 
 
 def _contained(run: Callable[[Any], Awaitable[None]]) -> Callable[[Any], Any]:

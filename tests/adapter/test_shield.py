@@ -57,6 +57,27 @@ async def test_an_adapter_that_runs_mends_it(modules: dict[str, Any]) -> None:
     assert split(b"") == [""]
 
 
+async def test_what_hypercorn_answers_of_its_own_accord_its_app_does_not(
+    modules: dict[str, Any],
+) -> None:
+    answers: list[tuple[int, bool]] = []
+
+    class WSStream:
+        closed = False
+
+        async def _send_error_response(self, status: int) -> None:
+            answers.append((status, self.closed))
+
+    modules["hypercorn.protocol.ws_stream"].WSStream = WSStream
+    for _ in range(2):
+        mend_hypercorn()
+    for status in (400, 404, 403, 500):
+        stream: Any = WSStream()
+        await stream._send_error_response(status)
+    # Those that an app has asked for are its own.
+    assert answers == [(400, True), (404, True), (403, False), (500, False)]
+
+
 async def test_one_connection_does_not_end_the_others(
     modules: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -175,3 +175,33 @@ def test_a_flood_from_many_leaves_the_others_their_turns(
         assert slowest < unhurried(2 * PATIENCE)
         assert after["memory"] - before["memory"] < 20 * MEGABYTE
         assert after["connections"] == 11
+
+
+CRUMBS = [
+    pytest.param(
+        frame(TEXT, b"x") + frame(0, b"y") * 66_000, id="fragments of one byte"
+    ),
+    pytest.param(
+        # Too long at once, and all that follows is thrown away.
+        frame(COMPRESSED | TEXT, deflate(b"x" * 100_000, ends=True))
+        + frame(0, os.urandom(60_000)) * 290,
+        id="what follows the end of what is compressed",
+    ),
+]
+
+
+@pytest.mark.parametrize("octets", CRUMBS)
+def test_a_message_without_end_is_refused_whatever_it_is_made_of(
+    server: HypercornServer, octets: bytes
+) -> None:
+    with witness(server) as watching:
+        clients = watching.clients
+        member, other = (clients.knock(DEFLATING % b"/free") for _ in range(2))
+        clients.wait("their welcomes", lambda: member.sid and other.sid)
+        before = clients.ask(other, "statistics")["oversized"]
+        cost = attack(watching, member, octets, lambda: member.closed)
+        assert member.code == 1009
+        assert clients.ask(other, "statistics")["oversized"] == before + 1
+        assert cost.memory < 4 * MEGABYTE
+        assert cost.slowest < unhurried(PATIENCE)
+        other.reset()

@@ -151,7 +151,14 @@ class Witness:
             if member is not self.member:
                 member.drop()
         self.wait_alone(seconds)
-        told = goodbyes(self.server)
+        told: dict[str, list[str]] = {}
+
+        def are_told() -> bool:
+            # Of those at another adapter of the server nothing else tells.
+            told.update(goodbyes(self.server))
+            return all(told[sid] for sid in told if sid != self.member.sid)
+
+        self.clients.wait("all goodbyes", are_told, seconds)
         assert told.pop(self.member.sid) == []
         check_log(self.server)
         return once(told)
