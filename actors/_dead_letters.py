@@ -131,7 +131,8 @@ class DeadLetters:
     @property
     def latest(self) -> tuple[DeadLetter, ...]:
         """The latest letters, oldest first."""
-        return tuple(letter for letter, _ in self._latest)
+        # In one go: it may be another thread that looks.
+        return tuple(letter for letter, _ in tuple(self._latest))
 
     @property
     def counts(self) -> Mapping[Undelivered, int]:

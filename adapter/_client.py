@@ -208,8 +208,10 @@ class Client:
         """Send an event to this client.
 
         Returns when its outbox has accepted it, and waits while that is full:
-        the backpressure that a streaming handler needs.  Does not yield while
-        there is room.  In order with all else that this task emits.
+        the backpressure that a streaming handler needs.  While there is room it
+        does not yield, but for one message in 64: a client that keeps up must not
+        keep all others from their turns.  In order with all else that this task
+        emits.
 
         Args:
             event: Its name.
@@ -257,7 +259,9 @@ class Client:
         With *since*, the client gets what was emitted to the room with
         ``history=True`` after that position, before anything newer; this waits
         while its outbox is full.  If not all of that is kept any more, it gets
-        nothing of it, and ``recovered`` is False.
+        nothing of it, and ``recovered`` is False.  For a client that is in the room
+        already this does not wait: where its outbox has no room for all of it, the
+        overflow policy decides, as for any message to the room.
 
         With *recent*, it then gets the last messages that are kept, in the same
         way; and so does who names no position.  They replace whatever it has shown
@@ -293,6 +297,9 @@ class Client:
 
         The room is told as if it had left; unless another connection of its user
         is present there, which is then the one that is shown.
+
+        Raises:
+            ValueError: *room* cannot name a room.
         """
         await self._link.hide(self.namespace, room)
 

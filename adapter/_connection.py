@@ -167,7 +167,7 @@ class Connection(Ear):
     def killed(self) -> None:
         """See the client off without the actor's own task, which may hang."""
         self.close(1011, "internal error")
-        if self._leaving:
+        if self._leaving or not self.is_set_up:
             self.let_go()
         else:
             self.context.runtime.start_task(self._see_off)
@@ -201,10 +201,12 @@ class Connection(Ear):
                     self.transport.abort()
         finally:
             # Whatever the transport makes of that, nobody waits for it.
-            self._ended(self)
             if self.reading is not None:
                 self.reading.cancel()
-            self.gone.open()
+            try:
+                self._ended(self)
+            finally:
+                self.gone.open()
 
     async def _say_goodbye(self) -> None:
         if not self._admitted:

@@ -121,9 +121,9 @@ class Drain:
         clients, began = len(self._connections), anyio.current_time()
         # Of several at a time, only the first is news.
         first, self._under_way = not self._under_way, True
-        if first:
-            DRAINING.log(clients=clients)
         try:
+            if first:
+                DRAINING.log(clients=clients)
             await see_off(self._connections, farewell, deadline, batch)
         finally:
             self._finish(done)

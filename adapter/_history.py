@@ -257,6 +257,7 @@ class Replay:
             now: The time.
             waits: Whether the client may wait for room in its outbox, and the rest
                 come later: it is not in the room, and gets nothing newer meanwhile.
+                Else the outbox's policy decides.
 
         Raises:
             OutboxFull: There is no room for the next message, and *waits*.

@@ -38,8 +38,9 @@ class Ledger:
         self._inbound = Flow()
         self._outbound = Flow()
         # Held while a connection's numbers go from the live to the past: whoever
-        # reads them in another thread has them in one place, and in one only.
-        self._moving = threading.Lock()
+        # reads them in another thread has them in one place, and in one only.  A
+        # signal's handler may read them in the midst of that.
+        self._moving = threading.RLock()
 
     def count(self, what: str) -> None:
         """Count something that happened."""

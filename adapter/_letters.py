@@ -18,4 +18,8 @@ def weight_of(message: object) -> int:
     """Bytes of a message of a client, or to one; 0 of what actors tell each other."""
     if isinstance(message, (Event, Answered, Outgoing)):
         return message.weight
-    return len(message) if isinstance(message, (str, bytes)) else 0
+    if isinstance(message, (str, bytes)):
+        return len(message)
+    # What the registry was asked to tell, or to deliver.
+    told: object = getattr(message, "message", None)
+    return 0 if told is None else weight_of(told)

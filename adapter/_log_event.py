@@ -77,8 +77,10 @@ class LogEvent:
             (extra,),
             exc_info=None,
             func=function,
-            extra=extra,
         )
+        # Not by makeRecord, which raises where a record factory of the application's
+        # has given the record an attribute of one of these names.
+        record.__dict__.update(extra)
         if error is not None:
             # What formatters show of it: its text may be a client's as well.
             if self.hides_text:

@@ -42,6 +42,8 @@ class Moderation:
 
         Raises:
             TypeError: Not exactly one of the three is given.
+            ValueError: *code* or *reason* cannot stand in a close frame, or the name
+                has more than 256 characters.
             NotRunning: The adapter is not running.
         """
         check_close(code, reason)
@@ -85,6 +87,8 @@ class Moderation:
 
         Raises:
             TypeError: Not exactly one of the three is given.
+            ValueError: *reason* cannot stand in a close frame, *seconds* is no time,
+                or the name has more than 256 characters.
             NotRunning: The adapter is not running.
         """
         check_close(BANNED[0], reason)
@@ -113,7 +117,12 @@ class Moderation:
     async def unban(
         self, *, user: str | None = None, address: str | None = None
     ) -> bool:
-        """Let a user, or an address, in again; return whether it was banned."""
+        """Let a user, or an address, in again; return whether it was banned.
+
+        Raises:
+            TypeError: Not exactly one of the two is given.
+            ValueError: The name has more than 256 characters.
+        """
         meant = whom(None, user, address)
         lifted = self._server.admission.bans.remove(meant.kind, meant.name)
         if lifted:

@@ -45,7 +45,7 @@ class Present:
         user: The user of the `Identity`; of a client that has none, its sid, which
             begins with ``~``, as the user of no `Identity` does.
         info: What was said of it with ``join(presence=...)``, by its newest
-            connection.
+            connection.  All who look share it: it is not to be changed.
         connections: How many connections it is there with.
         since: When it came, in Unix time.
     """

@@ -103,7 +103,7 @@ class Transport(Protocol):
 
     @property
     def direct(self) -> bool:
-        """Whether `try_send` ever takes anything."""
+        """Whether `try_send` may take anything; it does not change once accepted."""
         ...
 
     def try_send(self, message: Message) -> bool:

@@ -2,9 +2,7 @@
 
 It alone writes to the transport: at once, in the midst of whoever sends, as long
 as the transport takes what there is; else in a task, which is there only while
-there is something to wait for.  Where a transport cannot say whether it takes
-something, there is a task for good, and what it has not to wait for is done for it
-by whoever sends.  Control comes through the system lane of the
+there is something to wait for.  Control comes through the system lane of the
 outbox, so an order to finish never waits behind data.  Nobody waits for a write
 without end: a write past its deadline makes the client a stalled one; see `_watch`.
 
@@ -13,9 +11,8 @@ Every frame that was accepted ends as written or as a dead letter.
 
 from __future__ import annotations
 
-from contextvars import Context
 from dataclasses import dataclass
-from typing import cast, final
+from typing import final
 
 import anyio
 from anyio.lowlevel import checkpoint
@@ -33,7 +30,6 @@ from ..actors import (
 )
 from ._acks import Acks
 from ._addressee import STALLED, TOO_LARGE, TOO_MANY, Addressee
-from ._eager import Begun, Eager
 from ._events import WRITE_FAILED
 from ._outbox import Outbox
 from ._outgoing import Outgoing, piece_of
@@ -69,8 +65,6 @@ class Writer:
         "_abandoned",
         "_acks",
         "_addressee",
-        "_begun",
-        "_eager",
         "_finishing",
         "_path",
         "_running",
@@ -107,10 +101,6 @@ class Writer:
         self._watch: Watch | None = None
         self._scope: anyio.CancelScope | None = None
         self._running = False  # whether there is a task that writes
-        # Begins a write for the task that sleeps, where that can be; and the write
-        # that was begun so, which the task has to see through.
-        self._eager: Eager | None = None
-        self._begun: Begun | None = None
         self._finishing = False  # nothing more is accepted
         self._abandoned = False  # nothing more is written either
 
@@ -153,9 +143,6 @@ class Writer:
 
     def write_through(self, message: Outgoing) -> bool:
         """Write *message* here and now, if nothing is before it; see `Outbox`."""
-        if self._eager is not None and self._is_asleep:
-            self._write_for_task(self._eager, message)
-            return True
         if not (self._is_free and self._transport.try_send(message)):
             return False
         self._expect_ack(message)
@@ -164,8 +151,6 @@ class Writer:
 
     def write_all_through(self, batch: Batch) -> int:
         """Write messages of *batch* here and now, in one piece; see `Outbox`."""
-        if self._eager is not None:
-            return self._write_each_for_task(self._eager, batch)
         piece = piece_of(batch) if self._is_free else None
         taken = 0 if piece is None else self._transport.try_send_all(piece)
         if piece is not None and taken:
@@ -173,44 +158,6 @@ class Writer:
                 self._expect_ack(message)
             self._taken(taken, piece.messages[taken - 1])
         return taken
-
-    def _write_each_for_task(self, eager: Eager, batch: Batch) -> int:
-        written = 0
-        while written < len(batch) and self._is_asleep:
-            self._write_for_task(eager, cast("Outgoing", batch[written]))
-            written += 1
-        return written
-
-    def _write_for_task(self, eager: Eager, message: Outgoing) -> None:
-        """Write *message* in place of the task, as far as there is nothing to wait for.
-
-        What the transport calls may send as well: that waits in the outbox.
-        """
-        outbox = self.outbox
-        sleeper, outbox.parked = outbox.parked, None
-        outbox.accepted += 1
-        outbox.current = message
-        self._expect_ack(message)
-        try:
-            self._begun = eager.begin(self._transport.send(message.frame))
-        except (Exception, self._runtime.parker.cancelled) as error:
-            self._failed(error)
-            # The task is still asleep: this wakes it, to end.
-            self._end()
-        else:
-            if self._begun is None:
-                outbox.done()
-        finally:
-            outbox.parked = sleeper
-        if self._begun is not None or outbox.queue or outbox.system:
-            self._runtime.parker.unpark(outbox)
-
-    @property
-    def _is_asleep(self) -> bool:
-        """Whether the task that writes waits for something to do."""
-        outbox = self.outbox
-        asleep = outbox.parked is not None and outbox.parked is not _NO_TASK
-        return asleep and not (outbox.queue or outbox.system or self._abandoned)
 
     def _taken(self, number: int, last: Outgoing) -> None:
         """The transport has taken *number* messages, the *last* perhaps in part."""
@@ -251,8 +198,7 @@ class Writer:
             self._end()
         else:
             self._running = True
-            context = self._runtime.new_context()
-            self._runtime.start_task(self._run, context, context=context)
+            self._runtime.start_task(self._run)
 
     def _write_now(self) -> bool:
         """Write all that waits; False if the transport does not take all of it.
@@ -274,35 +220,24 @@ class Writer:
         if item.callback is not None and item.id is not None:
             self._acks.call_back(item.id, item.callback, item.seconds)
 
-    def _failed(self, error: BaseException) -> None:
-        """A write has failed, and with it the transport."""
-        if isinstance(error, TransportClosed):
-            self._addressee.lost(error.code, error.reason)
-            return
-        if isinstance(error, Exception):
-            WRITE_FAILED.log(error, path=self._path)
-        self._addressee.lost(1006, "")
-
-    async def _run(self, context: Context) -> None:
+    async def _run(self) -> None:
         ended = True
         try:
             with anyio.CancelScope() as self._scope:
                 if not self._abandoned:
-                    ended = await self._write_all(context)
-        except anyio.get_cancelled_exc_class() as cancelled:
+                    ended = await self._write_all()
+        except TransportClosed as closed:
+            self._addressee.lost(closed.code, closed.reason)
+        except anyio.get_cancelled_exc_class():
             # Not by our scope: a native Task.cancel(), or the end of the world.
             if self._runtime.closing:
                 raise
-            self._failed(cancelled)
+            self._addressee.lost(1006, "")
         except Exception as error:
-            self._failed(error)
+            WRITE_FAILED.log(error, path=self._path)
+            self._addressee.lost(1006, "")
         finally:
             self._scope = None
-            self._eager = None
-            if self._begun is not None:
-                # Cancelled between its first step and its second.
-                self._begun.close()
-                self._begun = None
             self._running = False
             if self._watch is not None:
                 self._watch.settle()
@@ -318,7 +253,7 @@ class Writer:
             self._bury(self.outbox.lose(), Undelivered.CANCELLED)
         self.abandon()
 
-    async def _write_all(self, context: Context) -> bool:
+    async def _write_all(self) -> bool:
         """Write what there is; return whether that was all there will be."""
         outbox = self.outbox
         park = self._runtime.parker.park
@@ -330,8 +265,7 @@ class Writer:
             if outbox.current is not NOTHING:
                 # Taken above, and not yet written to its end.
                 watch.begin()
-                begun, self._begun = self._begun, None
-                await (self._transport.flush() if begun is None else begun)
+                await self._transport.flush()
                 watch.end()
                 outbox.done()
             elif outbox.system:
@@ -358,8 +292,6 @@ class Writer:
             else:
                 turn = 0
                 outbox.rest()
-                if self._eager is None and self._runtime.backend == "asyncio":
-                    self._eager = Eager(context)
                 await park(outbox)
         watch.begin()
         await self._transport.close(finish.code, finish.reason)

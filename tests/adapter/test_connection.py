@@ -14,7 +14,7 @@ from greenroom import (
 )
 from greenroom.testing import wait_idle
 
-from .support import Chat, on_asyncio
+from .support import Chat, on_asyncio, until
 
 pytestmark = pytest.mark.anyio
 
@@ -241,3 +241,35 @@ async def test_who_reads_no_errors_is_too_slow() -> None:
             await peer.send("{")
             await wait_idle()
         assert chat.gone[0][1:] == (1013, "too slow: pending messages")
+
+
+async def test_who_streams_to_a_client_that_keeps_up_leaves_others_their_turns() -> (
+    None
+):
+    chat = Chat()
+    turns: list[int] = []
+
+    @chat.adapter.on("stream")
+    async def stream(event: str, client: Client, data: Any) -> None:
+        for number in range(1000):
+            await client.emit("news", number, volatile=True)
+
+    async def count() -> None:
+        while True:
+            turns.append(len(turns))
+            await anyio.lowlevel.checkpoint()
+
+    async with (
+        chat.running(),
+        chat.client(max_frames=2000) as (client, _),
+        anyio.create_task_group() as tasks,
+    ):
+        tasks.start_soon(count)
+        await client.emit("stream")
+        await until(lambda: turns)
+        before = len(turns)
+        assert (await client.receive()).data == 0
+        while (await client.receive()).data != 999:
+            pass
+        assert len(turns) - before >= 1000 // 64
+        tasks.cancel_scope.cancel()

@@ -272,3 +272,26 @@ async def test_whom_the_hook_fails_is_told(log: pytest.LogCaptureFixture) -> Non
     refused = named(log, "refused")
     assert [each["status"] for each in refused] == [418, 500]
     assert [each["cause"] for each in refused] == ["unauthorised", "failed"]
+
+
+async def test_what_others_put_in_every_record_does_not_matter(
+    log: pytest.LogCaptureFixture,
+) -> None:
+    factory = logging.getLogRecordFactory()
+    names = ("user", "code", "event", "sid", "clients", "kind", "reason")
+
+    def make(*args: Any, **rest: Any) -> logging.LogRecord:
+        record = factory(*args, **rest)
+        record.__dict__.update(dict.fromkeys(names, "theirs"))
+        return record
+
+    logging.setLogRecordFactory(make)
+    try:
+        chat = Chat()
+        async with chat.running(), chat.client() as (_, sid):
+            await chat.adapter.kick(sid=sid)
+            await until(lambda: not chat.adapter.statistics().connections)
+    finally:
+        logging.setLogRecordFactory(factory)
+    [kicked] = named(log, "kicked")
+    assert (kicked["who"], kicked["clients"]) == (repr(sid), 1)

@@ -22,7 +22,7 @@ from greenroom.testing import (
     websocket_scope,
 )
 
-from .support import Chat, at_once
+from .support import Chat, at_once, until
 
 pytestmark = pytest.mark.anyio
 
@@ -249,3 +249,18 @@ async def test_what_was_kept_ends_with_the_adapter() -> None:
         assert kicks.since(0, ann) == (4000, "out")
     async with hall.running():
         assert kicks.since(0, ann) is None
+
+
+async def test_killed_before_it_is_set_up_it_is_let_go() -> None:
+    chat = Chat()
+    transport = MemoryTransport()
+    async with chat.running(), anyio.create_task_group() as tasks:
+        serve = chat.adapter.serve
+        tasks.start_soon(serve, transport, websocket_scope("/ws"))
+        await until(lambda: chat.connections())
+        [ref] = chat.connections()
+        ref.kill()
+        await until(lambda: not chat.adapter.statistics().connections)
+        # Trio may have been faster, and have let it in.
+        assert len(chat.gone) == len(chat.clients)
+        transport.peer.drop()

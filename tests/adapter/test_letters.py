@@ -8,7 +8,9 @@ import anyio
 import pytest
 
 from greenroom import ActorAdapter, Client, Options, Undelivered
+from greenroom.actors._orders import Publish
 from greenroom.adapter._letters import MAX_LETTERS_BYTES, weight_of
+from greenroom.adapter._outgoing import Outgoing
 from greenroom.testing import connect_raw
 
 pytestmark = pytest.mark.anyio
@@ -57,6 +59,9 @@ async def test_so_are_those_that_nobody_gets() -> None:
 
 def test_what_actors_tell_each_other_weighs_nothing() -> None:
     assert weight_of(("x" * SIZE,)) == 0
+    # But for what they were to tell, or to deliver, to clients.
+    assert weight_of(Publish((), Outgoing("x" * SIZE), ())) == SIZE
+    assert weight_of(Publish((), None, ())) == 0
 
 
 async def test_nobody_is_banned_whose_name_no_client_can_have() -> None:

@@ -13,6 +13,7 @@ from greenroom import (
     Restart,
     SupervisionFailed,
 )
+from greenroom.adapter._outgoing import Outgoing
 from greenroom.testing import (
     MemoryTransport,
     Refused,
@@ -150,8 +151,9 @@ async def test_a_send_that_goes_nowhere_and_never_yields_starves_nobody() -> Non
         # The disconnect comes late: the reader has its hands full.
         for _ in range(80):
             await peer.send('{"event": "wait"}')
+        server = chat.adapter._server  # pyright: ignore[reportPrivateUsage]  # who emits yields
         for _ in range(5000):
-            await chat.clients[gone].emit("tick")
+            server.connections[gone].writer.outbox.put(Outgoing("tick"))
         peer.drop(silent=True)
         passes = 0
         while chat.adapter.statistics().outbound.pending > 100:
