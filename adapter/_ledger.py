@@ -22,6 +22,7 @@ from ._history import Histories
 from ._presence import Presences
 from ._rooms import ALL
 from ._statistics import AdapterStatistics, Flow
+from ._unheard import UNHEARD
 
 _REFUSED = [f"refused_{cause}" for cause in (*REFUSALS, "unauthorised")]
 
@@ -130,6 +131,8 @@ class Ledger:
             refused=sum(refused.values()),
             **refused,
             half_handshakes=counts["half_handshakes"],
+            malformed_requests=UNHEARD.malformed,
+            unfinished_requests=UNHEARD.unfinished,
             expired=counts["expired"],
             unidentified=counts["unidentified"],
             kicked=counts["kicked"],

@@ -119,6 +119,20 @@ METRICS: tuple[Metric, ...] = (
         "statistics.half_handshakes",
     ),
     Metric(
+        "malformed_requests",
+        _COUNTER,
+        "{request}",
+        "Requests that hypercorn has refused by itself, in the whole process.",
+        "statistics.malformed_requests",
+    ),
+    Metric(
+        "unfinished_requests",
+        _COUNTER,
+        "{connection}",
+        "Connections without a whole request in time, in the whole process.",
+        "statistics.unfinished_requests",
+    ),
+    Metric(
         "connections_expired",
         _COUNTER,
         "{connection}",

@@ -24,6 +24,7 @@ from ._multiplexed import mend_stream
 from ._pieces import Pieces
 from ._tested import TESTED, found
 from ._transport import TransportClosed
+from ._unheard import UNHEARD, count_unheard
 
 # Bytes of what has come that are read in one go: some 80 of the smallest frames,
 # which take a millisecond or two.  Of a client that is told to go nobody hears any
@@ -58,6 +59,7 @@ def mend_hypercorn() -> None:
     run: Callable[[Any], Awaitable[None]] | None = getattr(server, "run", None)
     if run is not None and not hasattr(run, "__wrapped__"):
         server.run = _contained(run)
+    count_unheard()
 
 
 def _said_once(answer: Callable[..., Awaitable[None]]) -> Callable[..., Any]:
@@ -68,6 +70,7 @@ def _said_once(answer: Callable[..., Awaitable[None]]) -> Callable[..., Any]:
         if status in (400, 404):  # of its own accord
             # Else its app answers as well, between head and end of this.
             stream.closed = True
+            UNHEARD.malformed += 1
         await answer(stream, status)
 
     return said_once

@@ -80,6 +80,11 @@ class AdapterStatistics:
         half_handshakes: Handshakes that were given up before they were accepted: the
             client left, or asked for what the server cannot do, or ``authenticate``
             took too long (which counts as refused, too).
+        malformed_requests: Requests that hypercorn 0.18 has answered with an error of
+            its own, HTTP 400, 404 or 431: in the whole process, for nobody knows whose
+            they were to be.
+        unfinished_requests: Connections on which none was whole when hypercorn's
+            keep-alive had passed, in the whole process as well.
         expired: Clients disconnected because their credentials have expired.
         unidentified: Clients disconnected because nobody had said who they are within
             ``identify_seconds``.
@@ -131,6 +136,8 @@ class AdapterStatistics:
     refused_overdue: int
     refused_failed: int
     half_handshakes: int
+    malformed_requests: int
+    unfinished_requests: int
     expired: int
     unidentified: int
     kicked: int

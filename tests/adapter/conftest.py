@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from greenroom.adapter import _hypercorn
+from greenroom.adapter._unheard import UNHEARD
 
 
 @pytest.fixture(scope="module")
@@ -19,5 +20,7 @@ def anyio_backend(
 
 @pytest.fixture(autouse=True)
 def unknown(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody has looked yet which hypercorn it is."""
+    """Nobody has looked yet which hypercorn it is, nor counted what it refuses."""
     monkeypatch.setattr(_hypercorn, "_known", None)
+    monkeypatch.setattr(UNHEARD, "malformed", 0)
+    monkeypatch.setattr(UNHEARD, "unfinished", 0)

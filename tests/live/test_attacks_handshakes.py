@@ -63,11 +63,14 @@ def test_nonsense_is_answered_and_the_server_lives(
     server: HypercornServer, octets: bytes, status: bytes
 ) -> None:
     with witness(server) as watching:
+        before = watching.ask("statistics")["malformed_requests"]
         member = watching.clients.knock(octets)
         answered(watching.clients, [member])
         assert member.head is not None
         assert member.head.split()[1] == status, member.head
         assert watching.ask("echo", 1) == 1
+        after = watching.ask("statistics")["malformed_requests"]
+        assert after - before == (status in (b"400", b"431"))
 
 
 def answered(clients: Crowd, members: list[Member], seconds: float = 10.0) -> None:
@@ -114,6 +117,7 @@ def test_half_handshakes_by_the_thousand_end_when_their_time_is_over(
         for what in "refused", "half_handshakes":
             assert after[what] == before[what]
         assert after["connections_total"] == before["connections_total"] + 1
+        assert after["unfinished_requests"] == before["unfinished_requests"] + SLOW
         check_costs(attack, SLOW)
 
 
