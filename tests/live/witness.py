@@ -93,6 +93,8 @@ class Witness:
         self.server = clients.server
         (self.member,) = clients.welcome(1)
         self.pid: int = self.ask("pid")
+        # As many as the server had when it was first looked at; 0 until then.
+        self._tasks = 0
 
     def ask(self, event: str, data: Any = None) -> Any:
         """Send an event and return the data of its ack."""
@@ -117,15 +119,20 @@ class Witness:
     def settled_look(self) -> dict[str, Any]:
         """What there is in the server once nothing is under way that ends by itself.
 
-        Deadlines that have been met are kept until they would have come.
+        Deadlines that have been met are kept until they would have come, and tasks
+        of the server's may outlive the sockets that they were for.
         """
         look: dict[str, Any] = {}
 
         def is_settled() -> bool:
             look.update(self.ask("look"))
-            return not look["kinds"].get("greenroom.adapter._alarm.Alarm")
+            most = self._tasks or look["tasks"]
+            alarms = look["kinds"].get("greenroom.adapter._alarm.Alarm")
+            return not alarms and look["tasks"] <= most
 
-        self.clients.wait("the end of all deadlines", is_settled)
+        self.clients.wait("the end of all deadlines and tasks", is_settled)
+        # Never more than there were in the beginning.
+        self._tasks = self._tasks or look["tasks"]
         return look
 
     def cpu_share(self, seconds: float) -> float:
