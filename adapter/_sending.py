@@ -144,9 +144,7 @@ class Sending:
             TypeError, ValueError: *room* cannot name a room, or *limit* is no number.
             NotRunning: The adapter is not running.
         """
-        group = self._group(room, namespace)
-        if limit is not None:
-            check_int("limit", limit, 0)
+        group = self._group(room, namespace, limit)
         return self._server.presences.who(group, limit)
 
     def presence_count(self, room: str, namespace: str | None = None) -> PresenceCount:
@@ -182,9 +180,7 @@ class Sending:
             TypeError, ValueError: *room* cannot name a room, or *limit* is no number.
             NotRunning: The adapter is not running.
         """
-        group = self._group(room, namespace)
-        if limit is not None:
-            check_int("limit", limit, 0)
+        group = self._group(room, namespace, limit)
         server = self._server
         now = server.require_running().runtime.now
         await settled(server.registry)
@@ -213,8 +209,12 @@ class Sending:
         await settled(self._server.registry)
         self._server.histories.forget(group)
 
-    def _group(self, room: str, namespace: str | None) -> tuple[str, str]:
+    def _group(
+        self, room: str, namespace: str | None, limit: int | None = None
+    ) -> tuple[str, str]:
         check_room(room)
+        if limit is not None:
+            check_int("limit", limit, 0)
         self._server.require_running()
         return self._space(namespace), room
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Callable
-from functools import wraps
 from typing import Any, final
 
 from anyio.lowlevel import checkpoint
@@ -20,6 +19,7 @@ from ._asides import Aside, Asides, wants_asides
 from ._events import HYPERCORN_FAILED
 from ._hypercorn import innermost, is_unexpected, stream_of
 from ._inflate import bound_inflating
+from ._mending import Method, mend
 from ._multiplexed import mend_stream
 from ._pieces import Pieces
 from ._tested import TESTED, found
@@ -49,23 +49,15 @@ def mend_hypercorn() -> None:
     streams: Any = sys.modules.get("hypercorn.protocol.ws_stream")
     if hasattr(streams, "split_comma_header"):
         streams.split_comma_header = _split
-    kind: Any = getattr(streams, "WSStream", None)
-    answer: Any = getattr(kind, "_send_error_response", None)
-    if answer is not None and not hasattr(answer, "__wrapped__"):
-        kind._send_error_response = _said_once(answer)
-    server: Any = getattr(
-        sys.modules.get("hypercorn.trio.tcp_server"), "TCPServer", None
-    )
-    run: Callable[[Any], Awaitable[None]] | None = getattr(server, "run", None)
-    if run is not None and not hasattr(run, "__wrapped__"):
-        server.run = _contained(run)
+    stream = "hypercorn.protocol.ws_stream", "WSStream"
+    mend(*stream, "_send_error_response", _said_once)
+    mend("hypercorn.trio.tcp_server", "TCPServer", "run", _contained)
     count_unheard()
 
 
-def _said_once(answer: Callable[..., Awaitable[None]]) -> Callable[..., Any]:
+def _said_once(answer: Method) -> Method:
     """*answer*, hypercorn's own to a bad handshake, that nobody else answers too."""
 
-    @wraps(answer)
     async def said_once(stream: Any, status: int) -> None:
         if status in (400, 404):  # of its own accord
             # Else its app answers as well, between head and end of this.
@@ -76,10 +68,9 @@ def _said_once(answer: Callable[..., Awaitable[None]]) -> Callable[..., Any]:
     return said_once
 
 
-def _contained(run: Callable[[Any], Awaitable[None]]) -> Callable[[Any], Any]:
+def _contained(run: Method) -> Method:
     """*run*, of one connection, that does not end all the others."""
 
-    @wraps(run)
     async def contained(server: Any) -> None:
         try:
             await run(server)

@@ -6,12 +6,11 @@ each adapter that runs in it alike.  Private API of hypercorn, see `_shield`.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Awaitable, Callable
-from functools import wraps
+from collections.abc import Callable
 from typing import Any, final
 
 from ._hypercorn import is_unexpected
+from ._mending import Method, mend
 
 
 @final
@@ -35,25 +34,24 @@ UNHEARD = Unheard()
 
 def count_unheard() -> None:
     """Count them from now on.  Doing so twice is fine."""
-    _wrap("hypercorn.protocol.h11", "H11Protocol", "_send_error_response", _malformed)
+    malformed, unfinished = _after(_malformed), _after(_unfinished)
+    mend("hypercorn.protocol.h11", "H11Protocol", "_send_error_response", malformed)
     for worker in ("asyncio", "trio"):
         module = f"hypercorn.{worker}.tcp_server"
-        _wrap(module, "TCPServer", "_initiate_server_close", _unfinished)
+        mend(module, "TCPServer", "_initiate_server_close", unfinished)
 
 
-def _wrap(module: str, kind: str, name: str, look: Callable[[Any], None]) -> None:
-    """Have *look* called with the object before its method is."""
-    owner: Any = getattr(sys.modules.get(module), kind, None)
-    method: Callable[..., Awaitable[None]] | None = getattr(owner, name, None)
-    if method is None or hasattr(method, "__wrapped__"):
-        return
+def _after(look: Callable[[Any], None]) -> Callable[[Method], Method]:
+    """Have a method called after *look* has been, with the same object."""
 
-    @wraps(method)
-    async def wrapped(self: Any, *arguments: Any) -> None:
-        look(self)
-        await method(self, *arguments)
+    def around(method: Method) -> Method:
+        async def looked_at(self: Any, *arguments: Any) -> None:
+            look(self)
+            await method(self, *arguments)
 
-    setattr(owner, name, wrapped)
+        return looked_at
+
+    return around
 
 
 def _malformed(protocol: Any) -> None:

@@ -154,11 +154,11 @@ class Voice(Actor[M]):
         id = None if callback is None else self._house.next_id()
         frame = self._house.codec.event(event, data, namespace, id)
         seconds = self._house.options.ack_seconds
-        item = Outgoing(
-            frame, id=id, callback=callback, seconds=seconds, volatile=volatile
+        await self._send(
+            Outgoing(
+                frame, id=id, callback=callback, seconds=seconds, volatile=volatile
+            )
         )
-        if not await self.send(item):
-            raise ClientGone(self.sid)
 
     async def call(
         self, event: str, data: object, namespace: str, timeout: float | None

@@ -69,9 +69,10 @@ class Hall(Chat):
 
     async def serve(self, user: str, *, says_bye: bool = True) -> tuple[int, str]:
         """How a client that would stay for ever is refused, or closed."""
-        transport = MemoryTransport()
+        transport, change = MemoryTransport(), pytest.MonkeyPatch().setattr
         if not says_bye:
-            transport.receive = hear_nothing  # type: ignore[method-assign]  # nor is it noticed that it has gone
+            # Nor is it noticed that it has gone.
+            change(transport, "receive", hear_nothing)
         accept = transport.accept
 
         async def accept_slowly(subprotocol: str | None = None) -> None:
@@ -79,7 +80,7 @@ class Hall(Chat):
             await accept(subprotocol)
             self.reach("accepted")
 
-        transport.accept = accept_slowly  # type: ignore[method-assign]  # the moment is within
+        change(transport, "accept", accept_slowly)
         peer, scope = transport.peer, websocket_scope("/ws", query=f"user={user}")
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self.adapter.serve, transport, scope)
