@@ -5,7 +5,6 @@ At ``/ws/free`` it knows no rates: there a client may make it work as hard as it
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import anyio
@@ -13,8 +12,8 @@ import anyio
 from greenroom import ActorAdapter, Client, Handshake, Identity, Options
 
 from ..server import unhurried
+from .telling import have_it_tell
 from .together import together
-from .weighed import weighed
 
 LONGEST = 65_536
 MOST = 1000
@@ -44,31 +43,11 @@ def make_adapter(path: str, **rates: Any) -> ActorAdapter:
             await anyio.sleep_forever()
         return Identity(handshake.token or "nobody")
 
-    @adapter.on_connect()
-    async def connect(event: str, client: Client, data: Any) -> None:
-        print("hello", client.sid, flush=True)
-        await client.emit("welcome", {"sid": client.sid})
-
-    @adapter.on_disconnect()
-    async def disconnect(event: str, client: Client, data: Any) -> None:
-        print("gone", client.sid, client.close_code, flush=True)
-
-    @adapter.on("echo")
-    async def echo(event: str, client: Client, data: Any) -> Any:
-        return data
-
-    @adapter.on("pid")
-    async def pid(event: str, client: Client, data: Any) -> int:
-        return os.getpid()
-
     @adapter.on("handshake_seconds")
     async def handshake_seconds(event: str, client: Client, data: Any) -> float:
         return HANDSHAKE_SECONDS
 
-    @adapter.on("statistics")
-    async def statistics(event: str, client: Client, data: Any) -> dict[str, Any]:
-        return weighed(adapter)
-
+    have_it_tell(adapter)
     return adapter
 
 

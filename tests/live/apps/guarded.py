@@ -6,12 +6,11 @@ Its log says of each line how bad it is, and which event of the adapter it tells
 from __future__ import annotations
 
 import logging
-import os
 from typing import Any
 
 from greenroom import ActorAdapter, Client, EventError, Handshake, Identity, Options
 
-from .weighed import weighed
+from .telling import have_it_tell
 
 LONGEST = 16_384
 
@@ -45,30 +44,7 @@ async def who(handshake: Handshake) -> Identity | None:
     return Identity("ann" if handshake.token else "nobody")
 
 
-@adapter.on_connect()
-async def connect(event: str, client: Client, data: Any) -> None:
-    print("hello", client.sid, flush=True)
-    await client.emit("welcome", {"sid": client.sid})
-
-
-@adapter.on_disconnect()
-async def disconnect(event: str, client: Client, data: Any) -> None:
-    print("gone", client.sid, client.close_code, flush=True)
-
-
-@adapter.on("echo")
-async def echo(event: str, client: Client, data: Any) -> Any:
-    return data
-
-
-@adapter.on("pid")
-async def pid(event: str, client: Client, data: Any) -> int:
-    return os.getpid()
-
-
-@adapter.on("statistics")
-async def statistics(event: str, client: Client, data: Any) -> dict[str, Any]:
-    return weighed(adapter)
+have_it_tell(adapter)
 
 
 @adapter.on("ask me")
