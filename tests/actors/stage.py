@@ -92,6 +92,16 @@ def fail(*_: object) -> None:
     raise ERROR
 
 
+def after(seconds: float, value: object) -> Any:
+    """Something that a puppet returns after so many seconds."""
+
+    async def answer(_: Puppet) -> object:
+        await anyio.sleep(seconds)
+        return value
+
+    return answer
+
+
 async def hang(*_: object) -> None:
     await anyio.sleep_forever()
 
