@@ -329,6 +329,9 @@ async def test_a_handler_that_outlives_its_client_is_cancelled_after_its_grace(
         hanging, lingering = await clients.welcome(), await clients.welcome()
         await hanging.emit("hang")
         await lingering.emit("linger")
+        # A reset takes with it what the server has not read yet.
+        await hanging.expect("began")
+        await lingering.expect("began")
         hanging.reset()
         lingering.reset()
 
@@ -349,5 +352,6 @@ async def test_messages_of_a_client_wait_for_its_handler_and_for_nobody_elses(
 
         assert await other.ask("echo", 1) == 1
         # And what others send it does not wait for its handler.
+        await hanging.expect("began")
         await other.ask("emit", {"event": "hi", "to": hanging.sid})
         assert await hanging.expect("hi") is None

@@ -35,11 +35,11 @@ async def inbound(witness: Peer) -> int:
     return pending
 
 
-async def full_inbox(witness: Peer) -> None:
-    """Return when the inbox of the only other client is full."""
+async def full_inbox(witness: Peer, count: int = INBOX) -> None:
+    """Return when the inbox of the only other client is full, or has *count*."""
 
     async def is_full() -> bool:
-        return await inbound(witness) >= INBOX
+        return await inbound(witness) >= count
 
     await eventually("a full inbox", is_full)
 
@@ -230,6 +230,8 @@ async def test_what_a_flood_leaves_behind_ends_with_its_client(
         await flooding.emit("block")
         for number in range(INBOX // 2):
             await flooding.emit("item", [number])
+        # With the block, and what the witness asks; a reset takes the rest with it.
+        await full_inbox(witness, INBOX // 2 + 2)
         flooding.reset()
 
         assert await goodbyes(witness, flooding.sid) == [[1006, ""]]

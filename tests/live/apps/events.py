@@ -223,6 +223,7 @@ async def leave_me(event: str, client: Client, data: Any) -> None:
 
 @adapter.on("hang")
 async def hang(event: str, client: Client, data: Any) -> None:
+    await client.emit("began")
     try:
         await anyio.sleep_forever()
     except anyio.get_cancelled_exc_class():
@@ -233,6 +234,7 @@ async def hang(event: str, client: Client, data: Any) -> None:
 @adapter.on("linger")
 async def linger(event: str, client: Client, data: Any) -> None:
     """Notice by itself that the client has gone, and tidy up."""
+    await client.emit("began")
     while client.connected:  # noqa: ASYNC110 - as users do
         await anyio.sleep(0.01)
     await anyio.sleep(0.01)
