@@ -156,13 +156,13 @@ class Mailbox(Line[M]):
             if queue is NO_QUEUE:
                 queue = self._unrest()
         else:
-            weights = list(map(self._weight_of, messages))
-            weight = self.weight + sum(weights)
-            if weight > self._heavy:
+            assert self._weigh is not None
+            weights, weight = batch.weights(self._weigh)
+            if self.weight + weight > self._heavy:
                 return 0
             if queue is NO_QUEUE:
                 queue = self._unrest()
-            self.weight = weight
+            self.weight += weight
             self.weights.extend(weights)
         queue.extend(messages)
         self.accepted += number

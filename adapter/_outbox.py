@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from typing import Protocol, TypeVar, final
 
-from ..actors import NO_QUEUE, Batch, Mailbox, MailboxOwner, Sender
+from ..actors import Batch, Mailbox, MailboxOwner, Sender
 
 M = TypeVar("M")
 C = TypeVar("C", contravariant=True)
+
+AT_REST = object()
+"""Is `parked` where nothing waits, and no task sleeps that would have to be woken."""
 
 
 class Reader(MailboxOwner, Protocol[C]):
@@ -46,15 +49,16 @@ class Outbox(Mailbox[M]):
         """See `Mailbox.wait_for_room`."""
         return None if self._passes(message) else super().wait_for_room(message)
 
+    def _passes(self, message: M) -> bool:
+        # Room that was promised is for what comes before this.
+        if self.parked is not AT_REST or self._barred or self.promised:
+            return False
+        return self._owner.write_through(message)
+
     def put_through(self, batch: Batch) -> int:
         """See `Mailbox.put_through`."""
-        taken = self._owner.write_all_through(batch) if self._is_clear else 0
-        return taken or super().put_through(batch)
-
-    def _passes(self, message: M) -> bool:
-        return self._is_clear and self._owner.write_through(message)
-
-    @property
-    def _is_clear(self) -> bool:
-        """Whether nothing is before what comes now."""
-        return self.queue is NO_QUEUE and not (self._barred or self.promised)
+        if self.parked is AT_REST and not (self._barred or self.promised):
+            taken = self._owner.write_all_through(batch)
+            if taken:
+                return taken
+        return super().put_through(batch)

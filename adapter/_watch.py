@@ -41,13 +41,13 @@ class Watch:
         self._alarm: Alarm | None = None
 
     def begin(self) -> None:
-        """A write begins, and with it its deadline."""
+        """A write begins, and with it its deadline; the one before has ended."""
         self._since = self._runtime.now()
         if self._alarm is None:
             self._set(math.inf)
 
     def end(self) -> None:
-        """It has ended."""
+        """The last has ended, and none begins at once."""
         self._since = None
 
     def settle(self) -> None:

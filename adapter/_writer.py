@@ -31,13 +31,10 @@ from ..actors import (
 from ._acks import Acks
 from ._addressee import STALLED, TOO_LARGE, TOO_MANY, Addressee
 from ._events import WRITE_FAILED
-from ._outbox import Outbox
+from ._outbox import AT_REST, Outbox
 from ._outgoing import Outgoing, piece_of
 from ._transport import Transport, TransportClosed
 from ._watch import Watch
-
-# Stands in the outbox for a writer that sleeps: there is no task to be woken.
-_NO_TASK = object()
 
 # Frames between checkpoints: writing may never yield by itself.
 _FRAMES_PER_TURN = 32
@@ -111,7 +108,7 @@ class Writer:
     def _rest(self) -> None:
         """There is nothing to do: whoever puts something in calls `_wake`."""
         self.outbox.rest()
-        self.outbox.parked = _NO_TASK
+        self.outbox.parked = AT_REST
 
     def finish(self, code: int, reason: str, *, drop: bool = False) -> None:
         """Accept nothing more; write what was accepted, then close.
@@ -142,16 +139,17 @@ class Writer:
             self.ended.open()
 
     def write_through(self, message: Outgoing) -> bool:
-        """Write *message* here and now, if nothing is before it; see `Outbox`."""
-        if not (self._is_free and self._transport.try_send(message)):
+        """Write *message* here and now, with nothing before it; see `Outbox`."""
+        if not self._transport.try_send(message):
             return False
-        self._expect_ack(message)
+        if message.callback is not None:
+            self._expect_ack(message)
         self._taken(1, message)
         return True
 
     def write_all_through(self, batch: Batch) -> int:
         """Write messages of *batch* here and now, in one piece; see `Outbox`."""
-        piece = piece_of(batch) if self._is_free else None
+        piece = piece_of(batch)
         taken = 0 if piece is None else self._transport.try_send_all(piece)
         if piece is not None and taken:
             for message in piece.messages[:taken] if piece.asks else ():
@@ -170,25 +168,19 @@ class Writer:
             outbox.parked = None
             self._start()
 
-    @property
-    def _is_free(self) -> bool:
-        # Whoever has gone, or is being seen off, has somebody else to write.
-        outbox = self.outbox
-        return outbox.parked is _NO_TASK and not (outbox.system or self._abandoned)
-
     def _wake(self, outbox: Mailbox[Outgoing]) -> None:
-        """Something has come while the task slept: write it here, if that can be.
+        """Something has come while nobody wrote.
 
-        Without a switch of tasks, and in the midst of whoever sends: so only
-        what the transport takes at once.
+        It is written here, in the midst of whoever sends and without a switch of
+        tasks, as far as the transport takes it at once.
         """
-        sleeper, outbox.parked = outbox.parked, None
-        if not outbox.system and not self._abandoned and self._write_now():
-            outbox.rest()
-            outbox.parked = sleeper
-        elif sleeper is not _NO_TASK:
-            outbox.parked = sleeper
+        if outbox.parked is not AT_REST:
+            # There is a task: such a transport takes nothing at once.
             self._runtime.parker.unpark(outbox)
+            return
+        outbox.parked = None
+        if not outbox.system and not self._abandoned and self._write_now():
+            self._rest()
         else:
             self._start()
 
@@ -210,7 +202,9 @@ class Writer:
         while outbox.queue:
             if not transport.try_send(outbox.queue[0]):
                 return False
-            self._expect_ack(outbox.take())
+            message = outbox.take()
+            if message.callback is not None:
+                self._expect_ack(message)
             if transport.unsent:
                 return False
             outbox.done()
@@ -266,23 +260,26 @@ class Writer:
                 # Taken above, and not yet written to its end.
                 watch.begin()
                 await self._transport.flush()
-                watch.end()
                 outbox.done()
             elif outbox.system:
                 order = outbox.system.popleft()
                 assert isinstance(order, _Finish)
                 finish = order
             elif outbox.queue:
-                item = outbox.take()
+                # take() and done(), written out as in the loop of actors.
+                outbox.current = item = outbox.queue.popleft()
+                if len(outbox.queue) < outbox.low:
+                    outbox.taken()
                 if item.callback is not None:
                     self._expect_ack(item)
                 watch.begin()
                 await send(item.frame)
-                watch.end()
-                outbox.done()
+                outbox.current = NOTHING
+                outbox.handled += 1
                 turn += 1
                 if turn == _FRAMES_PER_TURN:
                     turn = 0
+                    watch.end()
                     await checkpoint()
             elif finish is not None:
                 break
@@ -291,6 +288,7 @@ class Writer:
                 return False
             else:
                 turn = 0
+                watch.end()
                 outbox.rest()
                 await park(outbox)
         watch.begin()
