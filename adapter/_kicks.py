@@ -6,6 +6,7 @@ all the same: a token that was taken back meanwhile, for one.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import final
 
 from ._client import Link
@@ -26,17 +27,17 @@ class Kicks:
         self._most = most
         self.turn = 0
         """How many there were: who begins to come in now looks at later ones alone."""
-        # When, by that count, and the words for it.
-        self._latest: dict[Whom, tuple[int, int, str]] = {}
+        # When, by that count, and the words for it; the oldest first.
+        self._latest: OrderedDict[Whom, tuple[int, int, str]] = OrderedDict()
 
     def add(self, meant: Whom, code: int, reason: str) -> None:
         """All that are *meant* were put out, with *code* and *reason*."""
         latest = self._latest
-        latest.pop(meant, None)
-        if len(latest) >= self._most:
-            del latest[next(iter(latest))]
         self.turn += 1
         latest[meant] = self.turn, code, reason
+        latest.move_to_end(meant)
+        if len(latest) > self._most:
+            latest.popitem(last=False)
 
     def since(self, turn: int, client: Link) -> tuple[int, str] | None:
         """The words for *client*, if it was meant after *turn*."""

@@ -311,13 +311,13 @@ class Server:
 
         Those that are about to be accepted as well, as soon as they are.
         """
-        if meant.kind != "sid":  # nobody knows that of who is not in yet
+        if meant.kind == "sid":  # nobody knows that of who is not in yet
+            one = self.connections.get(meant.name)
+            there = [] if one is None else [one]
+        else:
             self.admission.kicks.add(meant, code, reason)
-        connections = [
-            connection
-            for connection in self.connections.values()
-            if connection.connected and meant(connection)
-        ]
+            there = [each for each in self.connections.values() if meant(each)]
+        connections = [each for each in there if each.connected]
         for connection in connections:
             self._kick(connection, code, reason)
         return len(connections)
