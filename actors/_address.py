@@ -40,6 +40,12 @@ class Recipient(Waiting, Protocol):
         ...
 
 
+def _check(timeout: float) -> None:
+    # A deadline that is no moment would never come.
+    if math.isnan(timeout):
+        raise ValueError(f"timeout must be a number of seconds, got {timeout!r}")
+
+
 class Address(Generic[M_contra]):
     """The half of an `ActorRef` that messages go through."""
 
@@ -95,10 +101,13 @@ class Address(Generic[M_contra]):
                 an ask, that ask's deadline holds as well.
 
         Raises:
+            ValueError: *timeout* is NaN; nothing was sent.
             SendTimeout: No room came free in time.
             ActorNotAlive: The actor has ended, perhaps while this waited.
             AskCycle: The actor itself waits for the one who sends.
         """
+        if timeout is not None:
+            _check(timeout)
         mailbox = self._mailbox
         sender = mailbox.wait_for_room(message)
         if sender is None:
@@ -132,6 +141,8 @@ class Address(Generic[M_contra]):
 
         Within the deadline of the ask that the running actor answers.
         """
+        if timeout is not None:
+            _check(timeout)
         activation = current.get()
         now = self._recipient.runtime.now()
         deadline = math.inf if timeout is None else now + timeout
@@ -179,6 +190,7 @@ class Address(Generic[M_contra]):
                 well.
 
         Raises:
+            ValueError: *timeout* is NaN; nothing was asked.
             AskTimeout: No answer in time.
             ActorCrashed: The actor crashed over this message, or for good
                 before reaching it.  One that restarts keeps the message.
@@ -236,6 +248,7 @@ class Address(Generic[M_contra]):
                 deadline holds as well.
 
         Raises:
+            ValueError: *timeout* is NaN; nothing was asked.
             MailboxFull: The mailbox is full and its policy is to refuse.
             ActorNotAlive: The actor has ended or is stopping.
         """

@@ -13,7 +13,7 @@ The law, true after every call here:
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, TypeVar, cast, final
 
@@ -121,14 +121,16 @@ class Mailbox(Line[M]):
         Returns:
             False if it was refused; then it was not accepted.
         """
-        queue = self.queue
         if self.weights is None:
+            queue = self.queue
             if len(queue) >= self.limit:
                 return self._put_at_limit(message, 0)
             if queue is NO_QUEUE:
                 queue = self._unrest()
         else:
             weight = self._weight_of(message)
+            # Only now: that is a function of the user's, and may have put some here.
+            queue = self.queue
             if len(queue) >= self.limit or self.weight + weight > self._heavy:
                 return self._put_at_limit(message, weight)
             if queue is NO_QUEUE:
@@ -149,19 +151,17 @@ class Mailbox(Line[M]):
             all of them or none: all where nothing but the count changes.
         """
         messages = cast("tuple[M, ...]", batch)
-        queue, number = self.queue, len(messages)
-        if len(queue) + number > self.limit:
-            return 0
-        if self.weights is None:
-            if queue is NO_QUEUE:
-                queue = self._unrest()
-        else:
-            assert self._weigh is not None
+        weights: Sequence[int] = ()
+        weight, number = 0, len(messages)
+        if self._weigh is not None:
             weights, weight = batch.weights(self._weigh)
-            if self.weight + weight > self._heavy:
-                return 0
-            if queue is NO_QUEUE:
-                queue = self._unrest()
+        # Only now; see above.
+        queue = self.queue
+        if len(queue) + number > self.limit or self.weight + weight > self._heavy:
+            return 0
+        if queue is NO_QUEUE:
+            queue = self._unrest()
+        if self.weights is not None:
             self.weight += weight
             self.weights.extend(weights)
         queue.extend(messages)
@@ -276,7 +276,8 @@ class Mailbox(Line[M]):
         For a reader that does without the call of `take`.
         """
         if self.weights is not None:
-            self.weight -= self.weights.popleft()
+            self._taken_weight = weight = self.weights.popleft()
+            self.weight -= weight
         if self._senders:
             self._admit()
         if self.level:

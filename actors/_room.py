@@ -34,6 +34,7 @@ class Room(Generic[M]):
         "_heavy",
         "_owner",
         "_stash",
+        "_taken_weight",
         "_weigh",
         "aside",
         "level",
@@ -79,8 +80,10 @@ class Room(Generic[M]):
         # Messages that were taken and are not handled to their end, besides the
         # one in flight: stashed, or being handled beside the others.
         self.aside: int = 0
-        # Those to be taken again, oldest first.
-        self._stash: deque[M] | None = None
+        # Those to be taken again, oldest first, with what each weighed.
+        self._stash: deque[tuple[M, int]] | None = None
+        # What the message in flight weighed.
+        self._taken_weight: int = 0
         # Nobody gets in as things are: it is closed, or others are in line.
         self._barred = False
         # The length below which something follows from a message being taken; see
@@ -167,10 +170,10 @@ class Room(Generic[M]):
         return len(self._stash or ()) >= self.options.capacity
 
     def stash(self, message: M) -> None:
-        """Keep *message*, which was put aside, until `unstash`; it weighs nothing."""
+        """Keep *message*, just put aside, until `unstash`; it weighs nothing."""
         if self._stash is None:
             self._stash = deque()
-        self._stash.append(message)
+        self._stash.append((message, self._taken_weight))
 
     def unstash(self) -> int:
         """Put all that was stashed before all that waits, in its old order.
@@ -182,11 +185,11 @@ class Room(Generic[M]):
             return 0
         self.aside -= len(stash)
         queue = self._unrest() if self.queue is NO_QUEUE else self.queue
-        queue.extendleft(reversed(stash))
-        if self.weights is not None:
-            weights = [self._weight_of(message) for message in stash]
-            self.weights.extendleft(reversed(weights))
-            self.weight += sum(weights)
+        for message, weight in reversed(stash):
+            queue.appendleft(message)
+            if self.weights is not None:
+                self.weights.appendleft(weight)
+                self.weight += weight
         self._rise()
         return len(stash)
 

@@ -4,7 +4,8 @@ AnyIO's task group gives every task a handle with a cancel scope and events of
 its own: 2 kB a task, and half the time it takes to start one.  An actor needs
 none of it, so there is one native starter for each event loop.  The law of both:
 whatever is left when the block is left is cancelled, again and again until it
-ends, and waited for.
+ends, and waited for.  What is started contains its own errors, and until then
+its cancellation.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import Context
+from functools import partial
 from typing import Any, TypeAlias
 
 Start: TypeAlias = Callable[
@@ -29,18 +31,31 @@ async def _asyncio_tasks() -> AsyncGenerator[Start]:
     loop = asyncio.get_running_loop()
     # The loop itself holds on to tasks weakly only.
     tasks: set[asyncio.Task[None]] = set()
+    leaving = False
 
     def start(
         context: Context, function: Callable[..., Coroutine[Any, Any, None]], arg: Any
     ) -> None:
         task = loop.create_task(function(arg), context=context)
         tasks.add(task)
-        task.add_done_callback(tasks.discard)
+        task.add_done_callback(partial(ended, context, function, arg))
+
+    def ended(
+        context: Context,
+        function: Callable[..., Coroutine[Any, Any, None]],
+        arg: Any,
+        task: asyncio.Task[None],
+    ) -> None:
+        tasks.discard(task)
+        # It contains a cancellation from outside, unless it has not begun.
+        if task.cancelled() and not leaving:
+            start(context, function, arg)
 
     native: asyncio.CancelledError | None = None
     try:
         yield start
     finally:
+        leaving = True
         while tasks:
             for task in tuple(tasks):
                 task.cancel()

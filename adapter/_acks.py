@@ -7,6 +7,7 @@ up by who waited, or with the client.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias, final
 
@@ -62,8 +63,11 @@ class Acks:
         """Write down that somebody waits for the ack *id*; see `wait`.
 
         Raises:
+            ValueError: *seconds* is NaN: such a deadline would never come.
             AdapterError: The client owes too many acks already.
         """
+        if math.isnan(seconds):
+            raise ValueError(f"timeout must be a number of seconds, got {seconds!r}")
         if len(self._pending) >= self._limit:
             raise AdapterError(
                 f"client {self._sid} owes {self._limit} acks already, the most it may"

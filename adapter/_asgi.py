@@ -19,7 +19,7 @@ from ._packets import Frame
 from ._queue import Queue, find_queue, stop_filling
 from ._shield import bound_messages
 from ._transport import Listener, Stopping, TransportClosed
-from ._wire import Wire, drop, find_wire
+from ._wire import Wire, drop, even_out, find_wire
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -142,6 +142,8 @@ class AsgiTransport:
                 await self._send({"type": "websocket.close", "code": 1002})
             raise TransportClosed(1006, str(error)) from error
         self._wire = find_wire(self._send)
+        if self._wire is None:
+            even_out(self._send)
         if self._wire is not None and self._patience is not None:
             self._wire.expire(self._patience)
         self._queue = find_queue(self._receive, self._send)

@@ -6,8 +6,16 @@ import asyncio
 import inspect
 from typing import Any, Protocol, final
 
+import anyio
+
 from ._client import Client
 from ._dispatcher import Handler
+
+_CANCELLED = "something it awaited was cancelled"
+_RAISED = "it raised {}"
+
+# What is an error anyhow, or meant for the process, or for the event loop.
+_PASSED = Exception, KeyboardInterrupt, SystemExit, GeneratorExit, BaseExceptionGroup
 
 
 class Caller(Protocol):
@@ -26,7 +34,15 @@ class Caller(Protocol):
 
 async def call(handler: Handler, event: str, client: Client, data: Any) -> Any:
     """Call *handler* and see it through; see `outcome`."""
-    result = handler(event, client, data)
+    try:
+        result = handler(event, client, data)
+    except asyncio.CancelledError as error:
+        # This task can only be cancelled where it waits.
+        raise RuntimeError(_CANCELLED) from error
+    except _PASSED:
+        raise
+    except BaseException as error:
+        raise RuntimeError(_RAISED.format(type(error).__name__)) from error
     if inspect.isawaitable(result):
         return await outcome(result)
     return result
@@ -51,7 +67,9 @@ async def outcome(result: Any) -> Any:
     """Await *result*, if it is something to await.
 
     Raises:
-        RuntimeError: What it awaited was cancelled, while the caller was not.
+        RuntimeError: What it awaited was cancelled, while the caller was not; or it
+            raised what is no Exception, such as a panic of Rust's, which is its
+            failure as any other, and not the end of everybody.
     """
     if not inspect.isawaitable(result):
         return result
@@ -62,7 +80,11 @@ async def outcome(result: Any) -> Any:
             raise
         # It awaited a task that was cancelled: that is its own failure, and not
         # the end of its client.
-        raise RuntimeError("something it awaited was cancelled") from error
+        raise RuntimeError(_CANCELLED) from error
+    except (*_PASSED, anyio.get_cancelled_exc_class()):
+        raise
+    except BaseException as error:
+        raise RuntimeError(_RAISED.format(type(error).__name__)) from error
 
 
 def _is_cancelled() -> bool:

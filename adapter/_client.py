@@ -236,6 +236,7 @@ class Client:
             timeout: Seconds; by default the adapter's ``ack_seconds``.
 
         Raises:
+            ValueError: *timeout* is NaN.
             AckTimeout: No ack came in time.
             AckFailed: The client answered with an error.
             ClientGone: It has disconnected, perhaps while this waited.

@@ -6,6 +6,7 @@ frames carry no namespace and no acks, only what the hooks put there.
 
 from __future__ import annotations
 
+from asyncio import CancelledError
 from collections.abc import Callable, Sequence
 from inspect import iscoroutinefunction
 from typing import TypeAlias, cast, final
@@ -77,8 +78,9 @@ class PayloadHooks:
             "text": frame if isinstance(frame, str) else None,
         }
         try:
+            # Plain functions: what they say was cancelled is not the task they run in.
             made: object = self._preprocess(frame, message)
-        except Exception as error:
+        except (Exception, CancelledError) as error:
             # Its text may quote the payload, or our insides: it stays here.
             raise BadFrame(
                 "preprocess_failed", "expected a payload the application can read"
@@ -106,7 +108,7 @@ class PayloadHooks:
         if self._post_process is not None:
             try:
                 payload = self._post_process(event, data)
-            except Exception as error:
+            except (Exception, CancelledError) as error:
                 raise NotEncodable(
                     f"post_process raised {type(error).__name__} for event {event!r}",
                     event,

@@ -109,6 +109,7 @@ class Sending:
 
         Raises:
             ClientGone: It is not connected, or left before it answered.
+            ValueError: *timeout* is NaN.
             AckTimeout: No ack came in time.
             AckFailed: The client answered with an error.
             NotRunning: The adapter is not running.

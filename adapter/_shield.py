@@ -56,14 +56,23 @@ def mend_hypercorn() -> None:
 
 
 def _said_once(answer: Method) -> Method:
-    """*answer*, hypercorn's own to a bad handshake, that nobody else answers too."""
+    """*answer*, hypercorn's own to a bad handshake, and the last of the connection.
+
+    Nobody else answers too; and it does not stay open for as long as the client
+    likes, beyond all limits.
+    """
+
+    from hypercorn.protocol.events import StreamClosed
 
     async def said_once(stream: Any, status: int) -> None:
-        if status in (400, 404):  # of its own accord
-            # Else its app answers as well, between head and end of this.
-            stream.closed = True
-            UNHEARD.malformed += 1
+        if status not in (400, 404):  # not of its own accord
+            await answer(stream, status)
+            return
+        # Else its app answers as well, between head and end of this.
+        stream.closed = True
+        UNHEARD.malformed += 1
         await answer(stream, status)
+        await stream.send(StreamClosed(stream_id=stream.stream_id))
 
     return said_once
 

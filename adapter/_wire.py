@@ -35,6 +35,12 @@ from ._transport import TransportClosed
 # only when the loop turns, so with none at all it would never be direct.
 _BUFFERED = 16 * 1024
 
+# What has to be taken of that before it may be written again.
+_LITTLE = 1024
+
+# What the kernel takes for a number.
+_MOST = 2**31 - 1
+
 # After an ordinary close the kernel goes on for minutes with what it holds for a
 # peer that takes nothing.  To linger for no time at all is to reset.
 _NO_LINGER = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
@@ -119,6 +125,7 @@ class _AsyncioWire(_Stream):
         self._writer = writer
         self._transport = writer.transport
         self._buffered: Callable[[], int] = self._transport.get_write_buffer_size
+        _even_out(self._transport)
 
     def try_write(self, message: Message | Bundle[Message]) -> bool:
         if self._closed or self._transport.is_closing():
@@ -250,12 +257,37 @@ class _TrioWire(_Stream):
         _cut_trio(self._tcp)
 
 
+def _even_out(transport: Any) -> None:
+    """Have a write wait until a little is taken, and not until nearly all is.
+
+    Else who reads steadily but slowly would count as stalled.  Of asyncio's own
+    marks the upper is 64 kB and the lower 16.  And the kernel takes megabytes, and
+    then says for as long that there is no room, until a third of it is free; told
+    like this, as Trio tells it, it keeps no more than that unsent.
+    """
+    transport.set_write_buffer_limits(_BUFFERED, _BUFFERED - _LITTLE)
+    # Not everywhere; with uvloop a closed socket is a ValueError.
+    with suppress(AttributeError, OSError, ValueError):
+        sock = transport.get_extra_info("socket")
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _BUFFERED)
+
+
+def even_out(send: object) -> None:
+    """The same for the client behind *send*, where there is a way but no wire."""
+    server = server_of(stream_of(innermost(send)))
+    try:
+        if hasattr(server, "writer"):
+            _even_out(server.writer.transport)
+    except AttributeError as error:
+        is_unexpected(error)
+
+
 def _expire(sock: Any, seconds: float) -> None:
     # Only Linux has it; 0 would be for ever.  The socket may be closed already,
     # which with uvloop is a ValueError.
     with suppress(AttributeError, OSError, ValueError):
-        option = socket.TCP_USER_TIMEOUT
-        sock.setsockopt(socket.IPPROTO_TCP, option, max(1, int(seconds * 1000)))
+        milliseconds = max(1, min(int(seconds * 1000), _MOST))
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
 
 
 def _reset_on_close(sock: Any) -> None:

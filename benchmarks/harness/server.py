@@ -96,6 +96,11 @@ class Server:
     _process: subprocess.Popen[bytes]
     _log: Path
 
+    @property
+    def pid(self) -> int:
+        """Of its first process."""
+        return self._process.pid
+
     def memory(self) -> int:
         """What the server's processes hold now, in kB."""
         return tree_memory(self._process.pid)

@@ -201,6 +201,11 @@ class Room:
         await self._tally.reach(due)
         self._check()
 
+    @property
+    def delivered(self) -> int:
+        """How many messages its members have received."""
+        return self._tally.received
+
     async def leave(self) -> None:
         """Close all connections."""
         await close(self.members)

@@ -58,6 +58,17 @@ async def test_a_sender_waits_only_so_long(stage: Stage) -> None:
     assert seen_by(cell) == ["first", "third"]
 
 
+@pytest.mark.parametrize("how", ["send", "ask", "request"])
+async def test_a_timeout_that_is_no_number_is_refused(stage: Stage, how: str) -> None:
+    cell = await stage.spawn()
+    with pytest.raises(
+        ValueError, match="timeout must be a number of seconds, got nan"
+    ):
+        await getattr(cell.ref, how)(1, timeout=float("nan"))
+    await wait_idle()
+    assert seen_by(cell) == []
+
+
 async def test_a_sender_is_told_when_the_actor_ends(stage: Stage) -> None:
     cell = await full(stage)
     async with while_waiting(cell.ref.send("second")) as errors:

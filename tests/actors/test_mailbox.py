@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from greenroom import Down, MailboxOptions, MailboxStatistics, Overflow
-from greenroom.actors import NOTHING, Mailbox
+from greenroom.actors import NOTHING, Batch, Mailbox
 from greenroom.actors._mailbox import Envelope
 from greenroom.testing._clock import wait_idle
 
@@ -134,6 +134,27 @@ def test_a_weight_that_cannot_be_had_is_the_senders_error(put: str) -> None:
         getattr(mailbox, put)(None)
 
     assert mailbox.accepted == mailbox.pending == mailbox.weight == 0
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_weighing_a_message_may_put_another(together: bool) -> None:
+    inner = ["inner"]
+
+    def weigh(message: object) -> int:
+        while inner:
+            mailbox.put(inner.pop())
+        return 1
+
+    mailbox = mailbox_of(weigh=weigh, max_weight=10)
+    if together:
+        assert mailbox.put_through(Batch(["outer", "next"])) == 2
+    else:
+        assert mailbox.put("outer")
+    assert mailbox.take() == "inner"
+    mailbox.done()
+    assert mailbox.take() == "outer"
+    mailbox.done()
+    assert mailbox.weight == mailbox.pending == together
 
 
 # -- the system lane -------------------------------------------------------

@@ -148,6 +148,31 @@ async def test_weights_come_back_with_the_messages(stage: Stage) -> None:
     assert cell.mailbox.weight == 0
 
 
+def _size(message: Any) -> int:
+    return len(message["text"])
+
+
+async def test_a_message_is_weighed_once_whatever_its_handler_makes_of_it(
+    stage: Stage,
+) -> None:
+    class Careless(Locked):
+        async def receive(self, message: Any) -> object:
+            if isinstance(message, dict):
+                message.clear()
+            return await super().receive(message)
+
+    cell = await stage.spawn(Careless(), weigh=_size, max_weight=20)
+    cell.ref.tell({"text": "four"})
+    cell.ref.tell({"text": "seven.."})
+    await wait_idle()
+    assert cell.mailbox.unstash() == 2
+    assert cell.mailbox.weight == 11
+    await wait_idle()
+    assert cell.mailbox.weight == 0
+    await cell.ref.stop()
+    assert [why for _, why in stage.lost] == [Undelivered.STOPPED] * 2
+
+
 async def test_a_restart_brings_back_what_is_stashed(stage: Stage) -> None:
     ready = Locked()
     actors = [Locked(), ready]

@@ -42,6 +42,27 @@ async def test_a_task_runs_with_its_argument_in_its_context(backend: str) -> Non
     assert COLOUR.get() == "none"
 
 
+async def test_a_task_that_is_cancelled_before_it_begins_begins_all_the_same() -> None:
+    begun: list[int] = []
+
+    async def work(number: int) -> None:
+        begun.append(number)
+
+    try:
+        before = asyncio.all_tasks()
+    except RuntimeError:
+        pytest.skip("asyncio's own")
+    async with open_tasks("asyncio") as start:
+        start(here(), work, 1)
+        for task in asyncio.all_tasks() - before:
+            assert task.cancel()
+        await wait_idle()
+        assert begun == [1]
+        start(here(), work, 2)
+    # What had not begun when all was over never does.
+    assert begun == [1]
+
+
 async def test_what_is_left_is_cancelled_and_waited_for(backend: str) -> None:
     ends: list[int] = []
 

@@ -77,6 +77,49 @@ async def test_awaiting_what_was_cancelled_is_an_error() -> None:
         await outcome(handler())
 
 
+async def test_what_a_plain_handler_says_was_cancelled_is_an_error() -> None:
+    def handler(event: str, client: object, data: object) -> object:
+        raise asyncio.CancelledError
+
+    client: Any = None
+    with pytest.raises(RuntimeError, match="something it awaited was cancelled"):
+        await call(handler, "e", client, 1)
+
+
+class Panic(BaseException):
+    """What Rust raises by way of PyO3 is no Exception either."""
+
+
+@pytest.mark.parametrize("plain", [False, True])
+async def test_a_panic_is_an_error_like_any_other(plain: bool) -> None:
+    async def handler(event: str, client: object, data: object) -> object:
+        raise Panic
+
+    def plain_handler(event: str, client: object, data: object) -> object:
+        raise Panic
+
+    client: Any = None
+    with pytest.raises(RuntimeError, match="it raised Panic") as caught:
+        await call(plain_handler if plain else handler, "e", client, 1)
+    assert isinstance(caught.value.__cause__, Panic)
+
+
+@pytest.mark.parametrize("plain", [False, True])
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
+async def test_what_is_meant_for_others_is_raised_as_it_is(
+    plain: bool, error: type[BaseException]
+) -> None:
+    async def handler(event: str, client: object, data: object) -> object:
+        raise error
+
+    def plain_handler(event: str, client: object, data: object) -> object:
+        raise error
+
+    client: Any = None
+    with pytest.raises(error):
+        await call(plain_handler if plain else handler, "e", client, 1)
+
+
 async def test_awaiting_an_asyncio_task_that_was_cancelled_is_an_error() -> None:
     if not on_asyncio():
         pytest.skip("asyncio's own")

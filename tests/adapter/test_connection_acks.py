@@ -59,6 +59,13 @@ async def test_a_client_that_does_not_answer_is_waited_for_so_long() -> None:
         assert await client.call("echo", 1) == 1
 
 
+async def test_nobody_waits_until_a_time_that_is_none() -> None:
+    async with Chat().running() as chat, chat.client() as (client, sid):
+        with pytest.raises(ValueError, match="must be a number of seconds, got nan"):
+            await chat.clients[sid].call("question", timeout=float("nan"))
+        assert await client.call("echo", 1) == 1
+
+
 async def test_only_the_right_answer_counts() -> None:
     async with (
         Chat().running() as chat,

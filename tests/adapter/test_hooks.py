@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import functools
 import json
+from asyncio import CancelledError
 from typing import Any
 
 import pytest
@@ -70,6 +71,17 @@ def test_what_the_hook_raises_is_the_cause_and_stays_here() -> None:
     assert isinstance(refusal.value.__cause__, json.JSONDecodeError)
     assert "secret" not in str(refusal.value)
     assert "Unterminated" not in str(refusal.value)
+
+
+def test_what_a_hook_says_was_cancelled_is_its_failure() -> None:
+    def hook(*_: object) -> Any:
+        raise CancelledError
+
+    hooks = PayloadHooks(hook, hook, "ws")
+    with pytest.raises(BadFrame):
+        hooks.decode("frame")
+    with pytest.raises(NotEncodable):
+        hooks.event("event", None, "/", None)
 
 
 @pytest.mark.parametrize(

@@ -61,9 +61,14 @@ async def test_what_hypercorn_answers_of_its_own_accord_its_app_does_not(
     modules: dict[str, Any],
 ) -> None:
     answers: list[tuple[int, bool]] = []
+    ends: list[object] = []
 
     class WSStream:
         closed = False
+        stream_id = 7
+
+        async def send(self, event: object) -> None:
+            ends.append(event)
 
         async def _send_error_response(self, status: int) -> None:
             answers.append((status, self.closed))
@@ -76,6 +81,8 @@ async def test_what_hypercorn_answers_of_its_own_accord_its_app_does_not(
         await stream._send_error_response(status)
     # Those that an app has asked for are its own.
     assert answers == [(400, True), (404, True), (403, False), (500, False)]
+    # Of those that nobody else ends.
+    assert ends == [EVENTS.StreamClosed(stream_id=7)] * 2
 
 
 async def test_one_connection_does_not_end_the_others(

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from .apps.attacked import MOST
-from .crowd import REQUEST, Crowd, Member
+from .crowd import REQUEST, Crowd, Member, build
 from .server import HypercornServer, hypercorn_server, unhurried
 from .siege import Siege, many_files, siege
 from .witness import Witness, check_log, connections, linux_only, witness
@@ -55,6 +55,7 @@ NONSENSE = [
     pytest.param(request(*[b"a: b"] * 40_000), b"431", id="many headers"),
     pytest.param(request(b"cookie: a=" + b"\\" * 16_000), b"101", id="backslashes"),
     pytest.param(b"\x16\x03\x01" + bytes(200), b"400", id="TLS"),
+    pytest.param(REQUEST % b"" + build(b"{}"), b"400", id="haste"),
 ]
 
 
@@ -68,6 +69,9 @@ def test_nonsense_is_answered_and_the_server_lives(
         answered(watching.clients, [member])
         assert member.head is not None
         assert member.head.split()[1] == status, member.head
+        if status != b"101":
+            # And the socket is not the client's for as long as it likes.
+            watching.clients.wait("the end", lambda: member.closed)
         assert watching.ask("echo", 1) == 1
         after = watching.ask("statistics")["malformed_requests"]
         assert after - before == (status in (b"400", b"431"))

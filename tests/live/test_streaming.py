@@ -16,6 +16,7 @@ import pytest
 
 from greenroom import Options
 
+from .apps.faults import SEND_SECONDS
 from .crowd import REQUEST, WAIT_SECONDS, build
 from .server import HypercornServer, hypercorn_server
 from .witness import linux_only, witness
@@ -49,12 +50,20 @@ def server(worker: str) -> Iterator[HypercornServer]:
         yield server
 
 
+@pytest.fixture(scope="module")
+def roomy(worker: str) -> Iterator[HypercornServer]:
+    """One whose kernel keeps as much for each client as it likes."""
+    with hypercorn_server("tests.live.apps.faults:app", worker) as server:
+        yield server
+
+
 @final
 class Reader:
     """A client that looks at the beginning of what comes, and lets the rest go by."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, per_second: float) -> None:
         self._socket = sock
+        self._per_second = per_second
         self._began = 0.0
         self._room = memoryview(bytearray(GULP))
         self.taken = 0
@@ -81,7 +90,7 @@ class Reader:
         """Let *size* bytes go by, no faster than it should."""
         while size:
             size -= len(self._take(min(size, GULP)))
-            ahead = self.taken / PER_SECOND - (time.monotonic() - self._began)
+            ahead = self.taken / self._per_second - (time.monotonic() - self._began)
             if ahead > 0:
                 time.sleep(ahead)
 
@@ -96,7 +105,9 @@ class Reader:
 
 
 @contextmanager
-def reading(server: HypercornServer) -> Generator[Reader]:
+def reading(
+    server: HypercornServer, per_second: float = PER_SECOND
+) -> Generator[Reader]:
     with socket.socket() as sock:
         sock.settimeout(WAIT_SECONDS)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SOCKET_BUFFER)
@@ -105,7 +116,7 @@ def reading(server: HypercornServer) -> Generator[Reader]:
         answer = b""
         while not answer.endswith(b"\r\n\r\n"):
             answer += sock.recv(1)
-        reader = Reader(sock)
+        reader = Reader(sock, per_second)
         size, begin = reader.head()
         assert b'"welcome"' in begin
         reader.skip(size - len(begin))
@@ -162,3 +173,24 @@ def test_a_gigabyte_goes_by_and_memory_stays_as_it_was(
         assert peak(watching.pid) < before + 10 * MEGABYTE
         half = len(memories) // 2
         assert max(memories[half:]) < max(memories[:half]) + MEGABYTE
+
+
+# Left to itself the kernel takes megabytes, and then has no room until a third of
+# that is read: 80 kB/s took longer for it than a write may take by default.
+def test_who_reads_slowly_and_steadily_is_not_taken_for_one_who_has_stopped(
+    roomy: HypercornServer,
+) -> None:
+    with witness(roomy) as watching, reading(roomy, 10 * 80_000) as reader:
+        reader.start(count=1_000_000, pad=1000)
+        until = time.monotonic() + 4 * SEND_SECONDS
+        number = 0
+        while time.monotonic() < until:
+            size, begin = reader.head()
+            said = NUMBER.match(begin)
+            assert said is not None, begin
+            assert int(said[1]) == number
+            reader.skip(size - len(begin))
+            number += 1
+        statistics = watching.ask("statistics")
+        assert statistics["stalls"] == 0
+        assert statistics["connections"] == 2
