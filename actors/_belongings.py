@@ -221,8 +221,14 @@ class Belongings:
         # Like a timer's, it is for this incarnation alone.
         mine = Timed(message, self.number)
         sender = self.mailbox.wait_for_room(mine)
-        if sender is not None and not await self.mailbox.wait_in_line(sender):
-            bury(self.home, mine, Undelivered.STOPPED, self.ended)
+        if sender is None:
+            return
+        try:
+            await self.mailbox.wait_in_line(sender)
+        finally:
+            # Refused, or cancelled in line because the incarnation ends.
+            if not sender.admitted:
+                bury(self.home, mine, Undelivered.STOPPED, self.ended)
 
     def task_ended(self, task: _Task) -> None:
         """*task* is gone."""

@@ -329,6 +329,23 @@ async def test_a_result_that_finds_the_actor_stopping_is_a_dead_letter(
     assert stage.lost == [("result", Undelivered.STOPPED)]
 
 
+async def test_a_result_whose_incarnation_ends_while_it_waits_for_room_is_one_too(
+    stage: Stage,
+) -> None:
+    cell = await stage.spawn(Piper, Nanny(), capacity=1)
+    await cell.ref.ask(pipes(slow, "result"))
+    cell.ref.suspend()
+    cell.ref.tell("first")
+    await anyio.sleep(2)
+    cell.ref.kill()
+    await cell.ref.wait_stopped()
+    assert stage.lost == [("result", Undelivered.STOPPED)]
+    cell.ref.resume()
+    await wait_idle()
+    assert isinstance(cell.actor, Piper)
+    assert cell.actor.seen == ["first"]
+
+
 async def test_a_result_is_for_the_incarnation_that_asked_for_it(stage: Stage) -> None:
     cell = await stage.spawn(Piper, Nanny())
     await cell.ref.ask(pipes(slow, "result"))
