@@ -104,7 +104,8 @@ async def test_a_slow_reader_gets_everything_in_order(anyio_backend_name: str) -
 async def test_one_that_stops_reading_costs_the_others_nothing(
     anyio_backend_name: str,
 ) -> None:
-    hall = Hall(anyio_backend_name, outbox_messages=16)
+    # However long it takes it to read its goodbye.
+    hall = Hall(anyio_backend_name, outbox_messages=16, close_seconds=60)
     async with (
         hall.open() as server,
         server.connect(small=True) as (stalled, _),
