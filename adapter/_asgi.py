@@ -142,8 +142,7 @@ class AsgiTransport:
                 await self._send({"type": "websocket.close", "code": 1002})
             raise TransportClosed(1006, str(error)) from error
         self._wire = find_wire(self._send)
-        if self._wire is None:
-            even_out(self._send)
+        even_out(self._send)
         if self._wire is not None and self._patience is not None:
             self._wire.expire(self._patience)
         self._queue = find_queue(self._receive, self._send)

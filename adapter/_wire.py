@@ -125,7 +125,6 @@ class _AsyncioWire(_Stream):
         self._writer = writer
         self._transport = writer.transport
         self._buffered: Callable[[], int] = self._transport.get_write_buffer_size
-        _even_out(self._transport)
 
     def try_write(self, message: Message | Bundle[Message]) -> bool:
         if self._closed or self._transport.is_closing():
@@ -257,7 +256,7 @@ class _TrioWire(_Stream):
         _cut_trio(self._tcp)
 
 
-def _even_out(transport: Any) -> None:
+def even_out(send: object) -> None:
     """Have a write wait until a little is taken, and not until nearly all is.
 
     Else who reads steadily but slowly would count as stalled.  Of asyncio's own
@@ -265,29 +264,31 @@ def _even_out(transport: Any) -> None:
     then says for as long that there is no room, until a third of it is free; told
     like this, as Trio tells it, it keeps no more than that unsent.
     """
-    transport.set_write_buffer_limits(_BUFFERED, _BUFFERED - _LITTLE)
-    # Not everywhere; with uvloop a closed socket is a ValueError.
-    with suppress(AttributeError, OSError, ValueError):
-        sock = transport.get_extra_info("socket")
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _BUFFERED)
-
-
-def even_out(send: object) -> None:
-    """The same for the client behind *send*, where there is a way but no wire."""
     server = server_of(stream_of(innermost(send)))
+    if not hasattr(server, "writer"):
+        return
     try:
-        if hasattr(server, "writer"):
-            _even_out(server.writer.transport)
+        transport = server.writer.transport
+        sock = transport.get_extra_info("socket")
+        # The client may have gone, which with uvloop is a RuntimeError.
+        with suppress(RuntimeError):
+            transport.set_write_buffer_limits(_BUFFERED, _BUFFERED - _LITTLE)
     except AttributeError as error:
         is_unexpected(error)
+    else:
+        _set(sock, "TCP_NOTSENT_LOWAT", _BUFFERED)
 
 
 def _expire(sock: Any, seconds: float) -> None:
-    # Only Linux has it; 0 would be for ever.  The socket may be closed already,
-    # which with uvloop is a ValueError.
+    # 0 would be for ever.
+    _set(sock, "TCP_USER_TIMEOUT", max(1, min(int(seconds * 1000), _MOST)))
+
+
+def _set(sock: Any, option: str, value: int) -> None:
+    # Not every system has each.  The socket may be closed already, which with uvloop
+    # is a ValueError.
     with suppress(AttributeError, OSError, ValueError):
-        milliseconds = max(1, min(int(seconds * 1000), _MOST))
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
+        sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
 
 
 def _reset_on_close(sock: Any) -> None:
