@@ -11,11 +11,7 @@ import anyio
 from ._client import Client
 from ._dispatcher import Handler
 
-_CANCELLED = "something it awaited was cancelled"
-_RAISED = "it raised {}"
-
-# What is an error anyhow, or meant for the process, or for the event loop.
-_PASSED = Exception, KeyboardInterrupt, SystemExit, GeneratorExit, BaseExceptionGroup
+_FOR_OTHERS = KeyboardInterrupt, SystemExit, GeneratorExit, BaseExceptionGroup
 
 
 class Caller(Protocol):
@@ -24,7 +20,7 @@ class Caller(Protocol):
     async def call(
         self, handler: Handler, event: str, client: Client, data: Any
     ) -> Any:
-        """Call *handler* and see it through; see `outcome`."""
+        """Call *handler* and see it through; see `call`."""
         ...
 
     def close(self) -> None:
@@ -33,19 +29,42 @@ class Caller(Protocol):
 
 
 async def call(handler: Handler, event: str, client: Client, data: Any) -> Any:
-    """Call *handler* and see it through; see `outcome`."""
+    """Call *handler*, and await what it returns if that is something to await.
+
+    Raises:
+        RuntimeError: It failed with what is no Exception: that shall not be the end
+            of its client, or of everybody.
+    """
     try:
         result = handler(event, client, data)
-    except asyncio.CancelledError as error:
-        # This task can only be cancelled where it waits.
-        raise RuntimeError(_CANCELLED) from error
-    except _PASSED:
+        return await result if inspect.isawaitable(result) else result
+    except Exception:
         raise
     except BaseException as error:
-        raise RuntimeError(_RAISED.format(type(error).__name__)) from error
-    if inspect.isawaitable(result):
-        return await outcome(result)
-    return result
+        if not is_failure(error):
+            raise
+        raise RuntimeError(_said_of(error)) from error
+
+
+def is_failure(error: BaseException) -> bool:
+    """Whether *error* is a failure of who raised it, and not meant for others.
+
+    So is any Exception; a panic of Rust's, which is none; and that something was
+    cancelled, if it was not the task that runs now.
+    """
+    if isinstance(error, Exception):
+        return True
+    if isinstance(error, asyncio.CancelledError):
+        return not _is_cancelled()
+    if isinstance(error, _FOR_OTHERS):
+        return False
+    return not isinstance(error, anyio.get_cancelled_exc_class())
+
+
+def _said_of(error: BaseException) -> str:
+    if isinstance(error, asyncio.CancelledError):
+        return "something it awaited was cancelled"
+    return f"it raised {type(error).__name__}"
 
 
 @final
@@ -61,30 +80,6 @@ class Direct:
 
 
 DIRECT = Direct()
-
-
-async def outcome(result: Any) -> Any:
-    """Await *result*, if it is something to await.
-
-    Raises:
-        RuntimeError: What it awaited was cancelled, while the caller was not; or it
-            raised what is no Exception, such as a panic of Rust's, which is its
-            failure as any other, and not the end of everybody.
-    """
-    if not inspect.isawaitable(result):
-        return result
-    try:
-        return await result
-    except asyncio.CancelledError as error:
-        if _is_cancelled():
-            raise
-        # It awaited a task that was cancelled: that is its own failure, and not
-        # the end of its client.
-        raise RuntimeError(_CANCELLED) from error
-    except (*_PASSED, anyio.get_cancelled_exc_class()):
-        raise
-    except BaseException as error:
-        raise RuntimeError(_RAISED.format(type(error).__name__)) from error
 
 
 def _is_cancelled() -> bool:

@@ -6,11 +6,11 @@ frames carry no namespace and no acks, only what the hooks put there.
 
 from __future__ import annotations
 
-from asyncio import CancelledError
 from collections.abc import Callable, Sequence
 from inspect import iscoroutinefunction
 from typing import TypeAlias, cast, final
 
+from ._calling import is_failure
 from ._codec import NotEncodable, check_max_bytes, is_longer, to_json
 from ._envelope import DEFAULT_MAX_BYTES, error_frame
 from ._packets import BadFrame, Event, Frame
@@ -78,9 +78,10 @@ class PayloadHooks:
             "text": frame if isinstance(frame, str) else None,
         }
         try:
-            # Plain functions: what they say was cancelled is not the task they run in.
             made: object = self._preprocess(frame, message)
-        except (Exception, CancelledError) as error:
+        except BaseException as error:
+            if not is_failure(error):
+                raise
             # Its text may quote the payload, or our insides: it stays here.
             raise BadFrame(
                 "preprocess_failed", "expected a payload the application can read"
@@ -108,7 +109,9 @@ class PayloadHooks:
         if self._post_process is not None:
             try:
                 payload = self._post_process(event, data)
-            except (Exception, CancelledError) as error:
+            except BaseException as error:
+                if not is_failure(error):
+                    raise
                 raise NotEncodable(
                     f"post_process raised {type(error).__name__} for event {event!r}",
                     event,

@@ -7,11 +7,21 @@ from typing import Any
 import anyio
 import pytest
 
-from greenroom.adapter._calling import call, outcome
+from greenroom.adapter._calling import call
 
 from .support import at_once, on_asyncio
 
 pytestmark = pytest.mark.anyio
+
+
+async def outcome(result: Any) -> Any:
+    """What comes of a handler that returns *result*."""
+
+    def handler(event: str, client: object, data: object) -> Any:
+        return result
+
+    client: Any = None
+    return await call(handler, "e", client, None)
 
 
 class Soon(Awaitable[str]):
@@ -77,30 +87,32 @@ async def test_awaiting_what_was_cancelled_is_an_error() -> None:
         await outcome(handler())
 
 
-async def test_what_a_plain_handler_says_was_cancelled_is_an_error() -> None:
-    def handler(event: str, client: object, data: object) -> object:
-        raise asyncio.CancelledError
-
-    client: Any = None
-    with pytest.raises(RuntimeError, match="something it awaited was cancelled"):
-        await call(handler, "e", client, 1)
-
-
 class Panic(BaseException):
     """What Rust raises by way of PyO3 is no Exception either."""
 
 
-@pytest.mark.parametrize("plain", [False, True])
-async def test_a_panic_is_an_error_like_any_other(plain: bool) -> None:
-    async def handler(event: str, client: object, data: object) -> object:
-        raise Panic
+async def fail(plain: bool, error: type[BaseException]) -> None:
+    """Call a handler that raises *error*."""
 
-    def plain_handler(event: str, client: object, data: object) -> object:
-        raise Panic
+    def plainly(event: str, client: object, data: object) -> object:
+        raise error
+
+    async def slowly(event: str, client: object, data: object) -> object:
+        raise error
 
     client: Any = None
+    await call(plainly if plain else slowly, "e", client, 1)
+
+
+async def test_what_a_plain_handler_says_was_cancelled_is_an_error() -> None:
+    with pytest.raises(RuntimeError, match="something it awaited was cancelled"):
+        await fail(plain=True, error=asyncio.CancelledError)
+
+
+@pytest.mark.parametrize("plain", [False, True])
+async def test_a_panic_is_an_error_like_any_other(plain: bool) -> None:
     with pytest.raises(RuntimeError, match="it raised Panic") as caught:
-        await call(plain_handler if plain else handler, "e", client, 1)
+        await fail(plain, Panic)
     assert isinstance(caught.value.__cause__, Panic)
 
 
@@ -109,15 +121,8 @@ async def test_a_panic_is_an_error_like_any_other(plain: bool) -> None:
 async def test_what_is_meant_for_others_is_raised_as_it_is(
     plain: bool, error: type[BaseException]
 ) -> None:
-    async def handler(event: str, client: object, data: object) -> object:
-        raise error
-
-    def plain_handler(event: str, client: object, data: object) -> object:
-        raise error
-
-    client: Any = None
     with pytest.raises(error):
-        await call(plain_handler if plain else handler, "e", client, 1)
+        await fail(plain, error)
 
 
 async def test_awaiting_an_asyncio_task_that_was_cancelled_is_an_error() -> None:

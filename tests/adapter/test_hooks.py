@@ -73,14 +73,33 @@ def test_what_the_hook_raises_is_the_cause_and_stays_here() -> None:
     assert "Unterminated" not in str(refusal.value)
 
 
-def test_what_a_hook_says_was_cancelled_is_its_failure() -> None:
+class Panic(BaseException):
+    """What Rust raises by way of PyO3 is no Exception either."""
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("error", [CancelledError, Panic])
+async def test_what_a_hook_fails_with_need_be_no_exception(
+    error: type[BaseException],
+) -> None:
     def hook(*_: object) -> Any:
-        raise CancelledError
+        raise error
 
     hooks = PayloadHooks(hook, hook, "ws")
     with pytest.raises(BadFrame):
         hooks.decode("frame")
     with pytest.raises(NotEncodable):
+        hooks.event("event", None, "/", None)
+
+
+def test_what_a_hook_raises_for_the_process_is_raised_as_it_is() -> None:
+    def hook(*_: object) -> Any:
+        raise SystemExit
+
+    hooks = PayloadHooks(hook, hook, "ws")
+    with pytest.raises(SystemExit):
+        hooks.decode("frame")
+    with pytest.raises(SystemExit):
         hooks.event("event", None, "/", None)
 
 
