@@ -7,11 +7,13 @@ counted, and that is all.  What cannot be taken at once waits as in any mailbox.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol, TypeVar, final
 
 from ..actors import Batch, Mailbox, MailboxOwner, Sender
 
 M = TypeVar("M")
+T = TypeVar("T")
 C = TypeVar("C", contravariant=True)
 
 AT_REST = object()
@@ -43,22 +45,22 @@ class Outbox(Mailbox[M]):
 
     def put(self, message: M) -> bool:
         """See `Mailbox.put`."""
-        return self._passes(message) or super().put(message)
+        passed = self._past(self._owner.write_through, message)
+        return bool(passed) or super().put(message)
 
     def wait_for_room(self, message: M) -> Sender | None:
         """See `Mailbox.wait_for_room`."""
-        return None if self._passes(message) else super().wait_for_room(message)
-
-    def _passes(self, message: M) -> bool:
-        # Room that was promised is for what comes before this.
-        if self.parked is not AT_REST or self._barred or self.promised:
-            return False
-        return self._owner.write_through(message)
+        passed = self._past(self._owner.write_through, message)
+        return None if passed else super().wait_for_room(message)
 
     def put_through(self, batch: Batch) -> int:
         """See `Mailbox.put_through`."""
-        if self.parked is AT_REST and not (self._barred or self.promised):
-            taken = self._owner.write_all_through(batch)
-            if taken:
-                return taken
-        return super().put_through(batch)
+        taken = self._past(self._owner.write_all_through, batch)
+        return taken or super().put_through(batch)
+
+    def _past(self, write: Callable[[T], int], what: T) -> int:
+        """Have *what* written, if nothing is before it; return how many were."""
+        # Room that was promised is for what comes before this.
+        if self.parked is not AT_REST or self._barred or self.promised:
+            return 0
+        return write(what)

@@ -202,9 +202,7 @@ class Writer:
         while outbox.queue:
             if not transport.try_send(outbox.queue[0]):
                 return False
-            message = outbox.take()
-            if message.callback is not None:
-                self._expect_ack(message)
+            self._expect_ack(outbox.take())
             if transport.unsent:
                 return False
             outbox.done()
