@@ -14,7 +14,6 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import Context
-from functools import partial
 from typing import Any, TypeAlias
 
 Start: TypeAlias = Callable[
@@ -38,15 +37,17 @@ async def _asyncio_tasks() -> AsyncGenerator[Start]:
     ) -> None:
         task = loop.create_task(function(arg), context=context)
         tasks.add(task)
-        task.add_done_callback(partial(ended, context, function, arg))
+        task.add_done_callback(tasks.discard)
+        # Its turn comes right behind the first of the task.  Not when that is done:
+        # it may last as long as a connection, and the argument with it.
+        loop.call_soon(begun, task, context, function, arg, context=context)
 
-    def ended(
+    def begun(
+        task: asyncio.Task[None],
         context: Context,
         function: Callable[..., Coroutine[Any, Any, None]],
         arg: Any,
-        task: asyncio.Task[None],
     ) -> None:
-        tasks.discard(task)
         # It contains a cancellation from outside, unless it has not begun.
         if task.cancelled() and not leaving:
             start(context, function, arg)
