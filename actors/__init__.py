@@ -8,6 +8,7 @@ from ._burial import asks_fail_with
 from ._capacity import MailboxOptions, MailboxOwner, MailboxStatistics, Overflow
 from ._cell import UNSUPERVISED, Cell, Parent
 from ._dead_letters import DeadLetter, DeadLetters, Undelivered
+from ._deadlines import check_timeout
 from ._directory import Entry, Joined, Left, Registered, RegistryEvent, Unregistered
 from ._errors import (
     ActorCrashed,
@@ -114,6 +115,7 @@ __all__ = [
     "UnknownName",
     "Unregistered",
     "asks_fail_with",
+    "check_timeout",
     "commit",
     "current",
     "error_of",

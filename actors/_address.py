@@ -8,6 +8,7 @@ from typing import Any, Generic, Protocol, TypeVar, cast, overload
 
 from ._ask import Ask, Clock, Request, Waiting, current
 from ._capacity import MailboxStatistics
+from ._deadlines import check_timeout
 from ._errors import ActorNotAlive, AskCycle, AskTimeout, MailboxFull, SendTimeout
 from ._exit import ExitReason
 from ._inline import is_idle
@@ -38,12 +39,6 @@ class Recipient(Waiting, Protocol):
     def ending(self) -> ExitReason | None:
         """How it ended; while it is stopping, how it will."""
         ...
-
-
-def _check(timeout: float) -> None:
-    # A deadline that is no moment would never come.
-    if math.isnan(timeout):
-        raise ValueError(f"timeout must be a number of seconds, got {timeout!r}")
 
 
 class Address(Generic[M_contra]):
@@ -107,7 +102,7 @@ class Address(Generic[M_contra]):
             AskCycle: The actor itself waits for the one who sends.
         """
         if timeout is not None:
-            _check(timeout)
+            check_timeout(timeout)
         mailbox = self._mailbox
         sender = mailbox.wait_for_room(message)
         if sender is None:
@@ -142,7 +137,7 @@ class Address(Generic[M_contra]):
         Within the deadline of the ask that the running actor answers.
         """
         if timeout is not None:
-            _check(timeout)
+            check_timeout(timeout)
         activation = current.get()
         now = self._recipient.runtime.now()
         deadline = math.inf if timeout is None else now + timeout

@@ -45,6 +45,12 @@ class Expiring(Protocol):
         ...
 
 
+def check_timeout(timeout: float) -> None:
+    """Refuse what is no number: a deadline that is no moment would never come."""
+    if math.isnan(timeout):
+        raise ValueError(f"timeout must be a number of seconds, got {timeout!r}")
+
+
 @final
 class Deadlines:
     """The heap, and the task that sweeps it."""

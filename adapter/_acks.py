@@ -7,11 +7,10 @@ up by who waited, or with the client.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias, final
 
-from ..actors import Ask, Runtime
+from ..actors import Ask, Runtime, check_timeout
 from ._errors import AckFailed, AckTimeout, AdapterError
 from ._events import TOO_MANY_ACKS
 
@@ -66,8 +65,7 @@ class Acks:
             ValueError: *seconds* is NaN: such a deadline would never come.
             AdapterError: The client owes too many acks already.
         """
-        if math.isnan(seconds):
-            raise ValueError(f"timeout must be a number of seconds, got {seconds!r}")
+        check_timeout(seconds)
         if len(self._pending) >= self._limit:
             raise AdapterError(
                 f"client {self._sid} owes {self._limit} acks already, the most it may"
