@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
 from .server import HypercornServer, hypercorn_server
-from .witness import APP, SMALL_BUFFER
+from .witness import APP, SMALL_BUFFER, witness
 
 
 @pytest.fixture(scope="session", params=["asyncio", "trio"])
@@ -33,4 +34,6 @@ def server(worker: str) -> Iterator[HypercornServer]:
 def faulty(worker: str) -> Iterator[HypercornServer]:
     """A server of ``apps/faults.py``, for all tests under fault that leave it so."""
     with hypercorn_server(APP, worker, socket_buffer=SMALL_BUFFER) as server:
-        yield server
+        with witness(server) as watching:
+            tasks = watching.settled_look()["tasks"]
+        yield replace(server, tasks=tasks)

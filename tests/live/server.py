@@ -52,6 +52,8 @@ class HypercornServer:
     process: subprocess.Popen[bytes]
     port: int
     log_path: Path
+    tasks: int = 0
+    """How many it had with one client; 0 if nobody has looked."""
 
     @property
     def url(self) -> str:

@@ -93,8 +93,8 @@ class Witness:
         self.server = clients.server
         (self.member,) = clients.welcome(1)
         self.pid: int = self.ask("pid")
-        # As many as the server had when it was first looked at; 0 until then.
-        self._tasks = 0
+        # How many there are when nothing is under way; 0 while nobody knows.
+        self._tasks = self.server.tasks
 
     def ask(self, event: str, data: Any = None) -> Any:
         """Send an event and return the data of its ack."""
@@ -131,7 +131,6 @@ class Witness:
             return not alarms and look["tasks"] <= most
 
         self.clients.wait("the end of all deadlines and tasks", is_settled)
-        # Never more than there were in the beginning.
         self._tasks = self._tasks or look["tasks"]
         return look
 
