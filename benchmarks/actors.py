@@ -16,7 +16,7 @@ from statistics import median
 
 import anyio
 
-from .harness.machine import describe
+from .harness.machine import describe, described
 from .micro.crowd import FANOUT, SIZES, Crowd, actors, scattered, streams
 from .micro.duel import Verdict, fight
 from .micro.life import LIVES
@@ -143,7 +143,7 @@ def main() -> None:
             for kind, crowd in crowds
         ]
 
-    print("\n" + ", ".join(f"{name} {value}" for name, value in describe().items()))
+    print("\n" + described())
     if options.json is not None:
         document = {
             "machine": describe(),

@@ -19,7 +19,7 @@ import uvloop
 
 from .harness.dialect import PAYLOAD
 from .harness.load import Client, close, connect
-from .harness.machine import choose_cores, describe, pinned
+from .harness.machine import choose_cores, described, pinned
 from .harness.server import Server, Subject, running
 from .measures.fanout import BATCH, Room
 from .subjects import ASYNCIO, SUBJECTS, TRIO
@@ -112,7 +112,7 @@ def main() -> None:
         pairs = zip(rows[name], rows[base], strict=True)
         cells = (f"{value:10,.0f}  {of / value:5.2f}x" for value, of in pairs)
         print(f"  {name:30}" + "".join(f"{cell:>18}" for cell in cells), flush=True)
-    print(", ".join(f"{name} {value}" for name, value in describe().items()))
+    print(described())
 
 
 if __name__ == "__main__":

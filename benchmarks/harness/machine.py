@@ -157,6 +157,11 @@ def describe() -> dict[str, str]:
     return facts | _node()
 
 
+def described() -> str:
+    """The same in one line."""
+    return ", ".join(f"{name} {value}" for name, value in describe().items())
+
+
 def _node() -> dict[str, str]:
     """Node and the packages installed for it, as far as they are there."""
     if shutil.which("node") is None:

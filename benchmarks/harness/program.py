@@ -14,7 +14,7 @@ from pathlib import Path
 import uvloop
 from picows import WSError
 
-from .machine import Cores, allow_open_files, choose_cores, describe, pinned
+from .machine import Cores, allow_open_files, choose_cores, described, pinned
 from .report import Measure, Row, text, write
 from .server import ServerFailed, Subject
 from .targets import Target, judge
@@ -202,7 +202,7 @@ def execute(
     verdicts = judge(run.targets, run.measures())
     if verdicts:
         print("\n" + targets_text(verdicts, run.measures()))
-    print("\n" + ", ".join(f"{name} {value}" for name, value in describe().items()))
+    print("\n" + described())
     if options.json is not None:
         shown = {k: str(v) for k, v in vars(options).items() if k != "json"}
         write(options.json, dict(shown), tables, [v.document() for v in verdicts])

@@ -59,6 +59,14 @@ class Asker(Actor[object]):
         return None
 
 
+async def crash(account: Account) -> None:
+    """Have it fail over a message."""
+    async with ActorSystem() as system:
+        ref = await system.spawn(account, name="account")
+        ref.tell({"pin": "1234"})
+        await ref.wait_stopped()
+
+
 def errors(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
     return [each for each in caplog.records if each.levelno >= logging.ERROR]
 
@@ -103,10 +111,7 @@ async def test_a_report_holds_types_alone_unless_the_actor_says_more(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Behaviour 117: format_status, terminate_crash_format."""
-    async with ActorSystem() as system:
-        ref = await system.spawn(Account(describes=False), name="account")
-        ref.tell({"pin": "1234"})
-        await ref.wait_stopped()
+    await crash(Account(describes=False))
 
     (record,) = errors(caplog)
     assert record.getMessage() == (
@@ -119,10 +124,7 @@ async def test_what_an_actor_leaves_out_of_its_state_is_in_no_report(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Behaviour 117: format_status, terminate_crash_format."""
-    async with ActorSystem() as system:
-        ref = await system.spawn(Account(describes=True), name="account")
-        ref.tell({"pin": "1234"})
-        await ref.wait_stopped()
+    await crash(Account(describes=True))
 
     assert "{'balance': 41}" in caplog.text
     assert "1234" not in caplog.text
