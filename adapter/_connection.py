@@ -120,6 +120,7 @@ class Connection(Ear):
             house.outbox_bounds,
             house.options.send_seconds,
             self,
+            house.couriers,
         )
         self.writer.start()
         self._rooms = Rooms(

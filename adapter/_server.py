@@ -28,6 +28,7 @@ from ._calling import DIRECT, Caller
 from ._client import Client
 from ._codec import Codec
 from ._connection import Connection
+from ._couriers import Couriers, couriers_of
 from ._dispatcher import Dispatcher
 from ._drain import Drain, Farewell
 from ._ear import inbox_options
@@ -84,6 +85,7 @@ class Server:
         self.histories = Histories(options)
         self.presences = Presences(self.registry, codec, options)
         self.system: ActorSystem | None = None
+        self.couriers: Couriers | None = None
         self._supervisor: DynamicSupervisor | None = None
         self._drain = Drain(options, self.connections)
         self._ledger = Ledger()
@@ -121,6 +123,7 @@ class Server:
                 await system.start_child(ChildSpec("_rooms", lambda: self.registry))
                 await system.start_child(ChildSpec("_connections", lambda: connections))
                 self.system = system
+                self.couriers = couriers_of(system.runtime)
                 self._supervisor = connections
                 self._drain.farewell = None
                 self._listens = self._complained = False

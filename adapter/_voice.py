@@ -25,6 +25,7 @@ from ._calling import Caller
 from ._checks import check_int
 from ._client import Client
 from ._codec import Codec, NotEncodable
+from ._couriers import Couriers
 from ._dispatcher import ROOT, Dispatcher, check_event
 from ._errors import ClientGone
 from ._events import EXPIRED_OF, NOT_IDENTIFIED, NOT_TOLD
@@ -60,6 +61,7 @@ class House(Protocol):
     rates: Rates | None
     pulse: Pulse | None
     client_class: type[Client]
+    couriers: Couriers | None
 
     def caller(self) -> Caller:
         """Who calls the handlers of a new client."""

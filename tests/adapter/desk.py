@@ -9,32 +9,61 @@ from typing import Any
 import pytest
 
 from greenroom import ActorSystem, Options, Undelivered
-from greenroom.adapter import TransportClosed
+from greenroom.adapter import Bundle, Frame, Message, TransportClosed
 from greenroom.adapter._acks import Acks
 from greenroom.adapter._addressee import STALLED
+from greenroom.adapter._couriers import couriers_of
 from greenroom.adapter._outgoing import Outgoing, outbox_options
 from greenroom.adapter._writer import Writer
 from greenroom.testing import MemoryTransport
 
 
+class Plain:
+    """A transport that takes nothing at once, as ASGI has it."""
+
+    direct = unsent = False
+
+    def __init__(self, transport: MemoryTransport) -> None:
+        self._transport = transport
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    async def send(self, frame: Frame) -> None:
+        # Without a checkpoint, as hypercorn does it on asyncio.
+        if not self._transport.try_send(Message(frame)):
+            await self._transport.send(frame)
+
+    def try_send(self, message: Message) -> bool:
+        return False
+
+    def try_send_all(self, bundle: Bundle[Message]) -> int:
+        return 0
+
+
 class Desk:
     """A writer with a peer, and what it has reported."""
+
+    #: Whether the transport takes messages at once.
+    direct = True
 
     def __init__(self, system: ActorSystem, max_frames: int, **options: Any) -> None:
         self.system = system
         self.transport = MemoryTransport(max_frames)
         self.peer = self.transport.peer
+        transport: Any = self.transport if self.direct else Plain(self.transport)
         self.reports: list[object] = []
         self.options = Options(**options)
         self.acks = Acks("~sid", system.runtime, 10)
         self.writer = Writer(
             "/_connections/~sid",
-            self.transport,
+            transport,
             self.acks,
             system.runtime,
             outbox_options(self.options),
             self.options.send_seconds,
             self,
+            couriers_of(system.runtime),
         )
         self.outbox = self.writer.outbox
 

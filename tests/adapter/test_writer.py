@@ -19,6 +19,17 @@ from .support import on_asyncio, until
 pytestmark = pytest.mark.anyio
 
 
+@pytest.fixture(params=["direct", "plain"], autouse=True)
+def direct(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Whether the transport takes messages at once."""
+    monkeypatch.setattr(Desk, "direct", request.param == "direct")
+    return Desk.direct
+
+
+# Of what is seen of a message before a task has come for it.
+at_once = pytest.mark.parametrize("direct", ["direct"], indirect=True)
+
+
 async def test_frames_are_written_in_order() -> None:
     async with desk() as d:
         d.put("a", "b")
@@ -43,6 +54,7 @@ async def test_the_rest_is_written_before_the_goodbye() -> None:
         assert d.reports == []
 
 
+@at_once
 async def test_the_rest_may_be_dropped_for_a_quick_goodbye() -> None:
     async with desk(max_frames=1) as d:
         d.put("a", "b", "c")
@@ -178,6 +190,7 @@ async def test_a_full_outbox_may_drop(overflow: Overflow, written: list[str]) ->
         assert await d.read(4) == ["on the way", "in hand", *written]
 
 
+@at_once
 async def test_a_volatile_message_is_dropped_whatever_the_policy() -> None:
     async with desk(outbox_messages=1, max_frames=1) as d:
         d.put("on the way", "in hand")
@@ -280,6 +293,7 @@ async def test_the_end_of_the_world_is_not_reported() -> None:
     assert d.reports == []
 
 
+@at_once
 async def test_room_that_comes_free_in_the_midst_of_a_write_is_used_in_order() -> None:
     async with desk(outbox_messages=1) as d:
         outbox = d.outbox
@@ -293,6 +307,7 @@ async def test_room_that_comes_free_in_the_midst_of_a_write_is_used_in_order() -
         assert (numbers.accepted, numbers.handled, numbers.pending) == (2, 2, 0)
 
 
+@at_once
 async def test_what_is_to_be_written_when_all_tasks_end_is_a_dead_letter() -> None:
     async with desk(max_frames=1) as d:
         d.put("a")
@@ -321,6 +336,7 @@ class Slow:
         await self.room.wait()
 
 
+@at_once
 async def test_abandoned_as_a_write_comes_to_its_end_it_ends_too(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

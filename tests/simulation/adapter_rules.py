@@ -41,7 +41,8 @@ def hold_always(journal: Journal) -> None:
         return all(inbox.pending <= most for inbox in inboxes)
 
     def bounded_out() -> bool:
-        most = options.outbox_messages + 1
+        # What is being written is no more than what may wait.
+        most = 2 * options.outbox_messages + 1
         outboxes = [guest.outbox for guest in journal.guests if guest.connects]
         return all(outbox.pending <= most for outbox in outboxes)
 
