@@ -298,16 +298,16 @@ class Writer:
                 more = stays or outbox.queue or outbox.system
                 ended = bool(more) and await self._write_all()
         except TransportClosed as closed:
-            self._addressee.lost(closed.code, closed.reason)
+            self._lose(closed.code, closed.reason)
         except self._runtime.parker.cancelled:
             if self._runtime.closing or scope.cancel_called:
                 raise
             # A native Task.cancel().
             self._runtime.parker.absorb()
-            self._addressee.lost(1006, "")
+            self._lose(1006)
         except Exception as error:
             WRITE_FAILED.log(error, path=self._path)
-            self._addressee.lost(1006, "")
+            self._lose(1006)
         finally:
             self._scope = None
             self._running = False
@@ -319,6 +319,11 @@ class Writer:
                 self._end()
             else:
                 self._rest()
+
+    def _lose(self, code: int, reason: str = "") -> None:
+        # The task has come out of it by itself, and may go on to others.
+        self._scope = None
+        self._addressee.lost(code, reason)
 
     def _end(self) -> None:
         if self.outbox.current is not NOTHING:

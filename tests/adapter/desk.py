@@ -76,6 +76,7 @@ class Desk:
 
     def lost(self, code: int, reason: str) -> None:
         self.reports.append((code, reason))
+        self.writer.abandon()
 
     def count(self, what: str) -> None:
         self.reports.append(f"counted: {what}")

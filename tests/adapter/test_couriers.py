@@ -291,3 +291,18 @@ async def test_nobody_comes_any_more_when_all_tasks_end() -> None:
         d.system.runtime.closing = False
         assert d.writer.ended.opened
         assert d.buried() == [("a", Undelivered.STOPPED)]
+
+
+@pytest.mark.usefixtures("plain")
+async def test_one_goes_on_who_has_lost_a_client() -> None:
+    if not on_asyncio():
+        pytest.skip("there is a task for each client")
+    async with desk() as d:
+        await wait_idle()
+        before = asyncio.all_tasks()
+        d.peer.close(4000, "gone")
+        d.put("a")
+        await d.writer.ended.wait()
+        await wait_idle()
+        assert d.reports == [(4000, "gone")]
+        assert asyncio.all_tasks() == before
