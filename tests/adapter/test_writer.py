@@ -99,8 +99,8 @@ async def test_a_transport_that_is_closed_is_reported() -> None:
         await d.writer.ended.wait()
         assert d.reports == [(4000, "gone")]
         assert d.buried() == [
-            ("a", Undelivered.CANCELLED),
             ("b", Undelivered.STOPPED),
+            ("a", Undelivered.CANCELLED),
         ]
 
 
