@@ -154,6 +154,10 @@ def hypercorn_server(
         try:
             server.wait_accepting()
             yield server
+        except BaseException:
+            # What a test sees of it is seldom why: pytest shows this, too.
+            print(server.log()[-5000:])
+            raise
         finally:
             # The group, not the parent: a worker outlives a killed parent.
             with contextlib.suppress(ProcessLookupError):
